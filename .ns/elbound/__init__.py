@@ -1,0 +1,3 @@
+"""Property-based verification of theorems about training variational autoencoders."""
+
+__version__ = "0.1.0"

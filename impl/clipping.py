@@ -1,0 +1,114 @@
+"""Radial soft-clip: a smooth map of all weight space onto a ball, which makes the objective globally smooth.
+
+Phi(theta) = theta / sqrt(1 + |theta|^2 / r^2), over encoder and decoder jointly. |D Phi| <= 1, and
+|D^2 Phi| <= CURVATURE / r: for a direction with given radial share the squared second derivative is quadratic
+in the share, largest for a radial direction at |theta| = r / 2. Own derivation.
+"""
+
+import math
+
+import torch
+from elbound.impl.linear_vae import (
+    LinearVAE,
+    Weights,
+    diagonal_sum,
+    inner,
+    product,
+    sum_entries,
+    transpose,
+    tree_sum,
+)
+from jaxtyping import Float
+from torch import Tensor
+
+CURVATURE = 48 / (25 * math.sqrt(5))
+
+
+def scaled(weights: Weights, factor: Float[Tensor, " R"]) -> Weights:
+    """The weights times one factor per replicate."""
+    return Weights(weights.encoder * factor, weights.decoder * factor)
+
+
+def stretch(theta: Weights, radius: float | Tensor) -> Float[Tensor, " R"]:
+    """Rho = sqrt(1 + |theta|^2 / r^2), the factor by which theta exceeds its image."""
+    return torch.sqrt(1 + inner(theta, theta) / radius**2)
+
+
+def clip(theta: Weights, radius: float | Tensor) -> Weights:
+    """Phi(theta), inside the open ball of radius r."""
+    return scaled(theta, 1 / stretch(theta, radius))
+
+
+def unclip(weights: Weights, radius: float) -> Weights:
+    """Inverse of ``clip``: w / sqrt(1 - |w|^2 / r^2). Raises ValueError unless |w| < r in every replicate."""
+    share = inner(weights, weights) / radius**2
+    if not bool((share < 1).all()):
+        raise ValueError(
+            f"weights have norm {float(share.max()) ** 0.5 * radius}; allowed: below radius {radius}"
+        )
+    return scaled(weights, 1 / torch.sqrt(1 - share))
+
+
+def pull_back(theta: Weights, vector: Weights, radius: float | Tensor) -> Weights:
+    """D Phi(theta) applied to a vector: (u - w (w . u) / r^2) / rho with w = Phi(theta).
+
+    D Phi is symmetric, so this is also the chain rule for gradients: grad (F o Phi) = D Phi grad F.
+    """
+    rho = stretch(theta, radius)
+    weights = scaled(theta, 1 / rho)
+    along = inner(weights, vector) / radius**2
+    return Weights(
+        (vector.encoder - weights.encoder * along) / rho, (vector.decoder - weights.decoder * along) / rho
+    )
+
+
+def smoothness(problem: LinearVAE, radius: float) -> float:
+    """Smoothness constant of F o Phi on all of weight space: L(r) + CURVATURE G(r) / r."""
+    return problem.smoothness_on_ball(radius) + CURVATURE * problem.gradient_bound(radius) / radius
+
+
+def radial_split(
+    problem: LinearVAE, weights: Weights, kurtosis: float
+) -> tuple[Float[Tensor, " R"], Float[Tensor, " R"]]:
+    """(q1, q2) with Var(w . g) = q1/B + q2/(BK) for the sample gradient g at w, drawn with replacement.
+
+    For one datum and one noise e = D^(1/2) eps, with mu = W x, G = V^T V and h = V^T x - 3 G mu,
+    w . g = -(2 mu . V^T (x - V mu) + e . h - e . G e) / sigma_x2 + beta |mu|^2.
+    Odd moments vanish, and Var(e . G e) = 2 tr(G D G D) + (kurtosis - 3) sum G_jj^2 D_j^2. Own derivation.
+    """
+    s, variance = problem.noise_variance, problem.posterior_variance
+    code, pull = problem.codes(weights)
+    scores = tree_sum(code * (problem.beta * code - pull * (2 / s)))
+    mean = tree_sum(scores) / problem.data_count
+    between = tree_sum((scores - mean).square()) / problem.data_count
+
+    m = problem.moments(weights)
+    # E[h h^T] = V^T S V - 3 (G W S V + its transpose) + 9 G W S W^T G, of which D weighs the diagonal.
+    seen = product(m.decoded, weights.decoder)
+    crossed = product(m.gram, product(m.encoded, weights.decoder))
+    coded = product(product(m.gram, m.code), m.gram)
+    linear = diagonal_sum(seen - 6 * crossed + 9 * coded, variance)
+    spread = m.gram * variance[:, None, None]
+    quadratic = 2 * sum_entries(spread * transpose(spread))
+    quadratic = quadratic + (kurtosis - 3) * diagonal_sum(m.gram.square(), variance.square())
+    return between, (linear + quadratic) / s**2
+
+
+def noise_trace(
+    theta: Weights,
+    radius: float,
+    split: tuple[Float[Tensor, " R"], Float[Tensor, " R"]],
+    radial: tuple[Float[Tensor, " R"], Float[Tensor, " R"]],
+    shares: tuple[float, float],
+) -> Float[Tensor, " R"]:
+    """Trace of the covariance of D Phi g, for sample gradients g at w = Phi(theta).
+
+    ``split`` is (s1, s2) and ``radial`` (q1, q2), both at w; ``shares`` are their factors, (1/B, 1/(BK)) with
+    replacement. Equals (trace Cov g - (2/r^2 - |w|^2/r^4) Var(w . g)) / rho^2. Own derivation.
+    """
+    rho_square = 1 + inner(theta, theta) / radius**2
+    # |w|^2 / r^2 = 1 - 1 / rho^2, so the bracket is (1 + 1/rho^2) / r^2.
+    weight = (1 + 1 / rho_square) / radius**2
+    trace = split[0] * shares[0] + split[1] * shares[1]
+    along = radial[0] * shares[0] + radial[1] * shares[1]
+    return (trace - weight * along) / rho_square

@@ -1,0 +1,48 @@
+"""Where tensors live, and the switches that make a run repeatable there."""
+
+import os
+
+import torch
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def resolve(name: str) -> torch.device:
+    """Device named ``auto`` (CUDA where present, else CPU), ``cpu`` or ``cuda``.
+
+    Raises ValueError for any other name, and for ``cuda`` where torch sees no CUDA device.
+    """
+    if name not in DEVICES:
+        raise ValueError(f"device is {name!r}; allowed: {', '.join(DEVICES)}")
+    present = torch.cuda.is_available()
+    if name == "cuda" and not present:
+        raise ValueError("device is 'cuda' but torch sees no CUDA device; allowed here: auto, cpu")
+    return torch.device("cuda" if present and name != "cpu" else "cpu")
+
+
+def deterministic(device: torch.device) -> None:
+    """Makes results on ``device`` a function of the inputs: no TF32, no atomics, one CPU thread.
+
+    cuBLAS reads its workspace setting when the first handle is created, so call this before any CUDA work.
+    """
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    torch.use_deterministic_algorithms(mode=True)
+    torch.set_num_threads(1)
+    if device.type == "cuda":
+        # The older pair of flags: every torch from 2.6 accepts it, and newer ones translate it.
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+
+
+def describe(device: torch.device) -> dict[str, str | int]:
+    """What a result depends on besides its inputs: torch, processor, instruction set, threads."""
+    facts: dict[str, str | int] = {
+        "torch": torch.__version__,
+        "device": device.type,
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+    }
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        facts |= {"device_name": properties.name, "multiprocessors": properties.multi_processor_count}
+    return facts

@@ -1,0 +1,273 @@
+"""Stochastic gradient descent on the linear VAE, thousands of replicates side by side.
+
+The noise of replicate i at step t is a pure function of (stream, i, t), so any block size, and any split of
+the replicates over workers, runs the same trajectories.
+"""
+
+import importlib.util
+import math
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+import torch
+from elbound.impl.clipping import clip, noise_trace, pull_back, radial_split, unclip
+from elbound.impl.linear_vae import Constants, LinearVAE, Weights, gather, inner, pathwise_gradient
+from elbound.impl.noise import (
+    GAUSSIAN,
+    Law,
+    Stream,
+    below,
+    check_range,
+    replicate_range,
+    scheduled_words,
+    without_replacement,
+)
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+DTYPES = (torch.float32, torch.float64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sgd:
+    """SGD with steps gamma_t = step_size / sqrt(t), t = 1, ..., steps, on minibatches of data and noise.
+
+    ``clip_radius`` None descends on the objective F, a radius r on F o Phi with the radial soft-clip Phi.
+    Raises ValueError for counts below 1 and for a step size or radius that is not positive and finite.
+    """
+
+    steps: int
+    step_size: float
+    batch_size: int
+    importance_samples: int = 1
+    law: Law = GAUSSIAN
+    with_replacement: bool = True
+    clip_radius: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "importance_samples"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; allowed: at least 1")
+        for name in ("step_size", "clip_radius"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"{name} is {value}; allowed: positive and finite")
+
+    def step_sizes(self) -> list[float]:
+        """gamma_1, ..., gamma_n."""
+        return [self.step_size / math.sqrt(t) for t in range(1, self.steps + 1)]
+
+    def shares(self, data_count: int) -> tuple[float, float]:
+        """Factors of the data and the noise part in every variance of the sample gradient.
+
+        (1/B, 1/(BK)), the first times (N - B)/(N - 1) without replacement.
+        Raises ValueError where B > N without replacement, or N is out of the index range.
+        """
+        check_range(data_count)
+        size = self.batch_size
+        noise = 1 / (size * self.importance_samples)
+        if self.with_replacement:
+            return 1 / size, noise
+        if size > data_count:
+            raise ValueError(
+                f"batch_size is {size}; allowed without replacement: 1 to data_count {data_count}"
+            )
+        return (data_count - size) / (size * max(data_count - 1, 1)), noise
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """What R replicates of n steps went through, exact at every iterate theta_1, ..., theta_n.
+
+    ``squared_gradient`` is |grad|^2 of the objective descended on, ``noise_variance`` the trace of the
+    sample gradient's covariance given the iterate, ``squared_norm`` |theta|^2. ``first_value`` and
+    ``last_value`` are the objective at theta_1 and theta_(n+1), ``last`` the final weights (in the ball where
+    clipped).
+    """
+
+    squared_gradient: Float[Tensor, "n R"]
+    noise_variance: Float[Tensor, "n R"]
+    squared_norm: Float[Tensor, "n R"]
+    first_value: Float[Tensor, " R"]
+    last_value: Float[Tensor, " R"]
+    last: Weights
+
+
+class Draw(NamedTuple):
+    """Shapes and laws of one step's noise: all that the compiled drawing is specialised on."""
+
+    law: Law
+    batch_size: int
+    importance_samples: int
+    latent_dim: int
+    distinct_of: int | None
+    dtype: torch.dtype
+
+
+def draw(
+    plan: Draw,
+    schedule: Int64[Tensor, "21"],
+    replicates: Int64[Tensor, " R"],
+    step: Int64[Tensor, ""],
+    data_count: Int64[Tensor, ""],
+) -> tuple[Int64[Tensor, "B R"], Float[Tensor, "B K k R"]]:
+    """Indices and noise of one step; the indices' words come first, each part padded to whole slots of four.
+
+    ``plan.distinct_of`` is None with replacement, N without.
+    """
+    size = plan.batch_size
+    draws = size * plan.importance_samples * plan.latent_dim
+    start = 4 * -(-size // 4)
+    found = scheduled_words(schedule, replicates, step, (start + draws + 3) // 4)
+    noise = plan.law.sample(found[start:], plan.dtype)[:draws]
+    if plan.distinct_of is None:
+        indices = below(found[:size], data_count)
+    else:
+        indices = without_replacement(found[:size], plan.distinct_of)
+    return indices, noise.reshape(size, plan.importance_samples, plan.latent_dim, -1)
+
+
+def sgd_step(
+    constants: Constants,
+    theta: Weights,
+    x: Float[Tensor, "d B R"],
+    noise: Float[Tensor, "B K k R"],
+    gamma: Float[Tensor, ""],
+    clip_radius: Float[Tensor, ""] | None,
+) -> Weights:
+    """One step of every replicate: theta - gamma g, with g the (pulled back) pathwise gradient."""
+    if clip_radius is None:
+        slope = pathwise_gradient(constants, theta, x, noise)
+    else:
+        slope = pathwise_gradient(constants, clip(theta, clip_radius), x, noise)
+        slope = pull_back(theta, slope, clip_radius)
+    return Weights(theta.encoder - gamma * slope.encoder, theta.decoder - gamma * slope.decoder)
+
+
+def can_compile(device: torch.device) -> bool:
+    """Whether torch.compile has what it needs here: a C++ compiler, and Triton for CUDA."""
+    if device.type == "cuda" and importlib.util.find_spec("triton") is None:
+        return False
+    return any(shutil.which(name) for name in ("c++", "g++", "clang++"))
+
+
+@cache
+def _functions(*, compiled: bool) -> tuple[Callable[..., tuple[Tensor, Tensor]], Callable[..., Weights]]:
+    # Two compiled calls with the gather between them: fused into the step, integer noise and gathered data
+    # would be computed again at every place that reads them.
+    if not compiled:
+        return draw, sgd_step
+    with warnings.catch_warnings():
+        # Torch loads its compiler here, which trips torch's own deprecations: an error under -W error.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return torch.compile(draw, dynamic=False), torch.compile(sgd_step, dynamic=False)
+
+
+def iterates(
+    problem: LinearVAE,
+    start: Weights,
+    sgd: Sgd,
+    stream: Stream,
+    replicates: Int64[Tensor, " R"],
+    *,
+    compiled: bool = False,
+) -> Iterator[Weights]:
+    """theta_1, ..., theta_(n+1) of the given replicates, all from one start: bare training.
+
+    ``start`` holds weights W [k, d] and V [d, k], with |w| < clip_radius where clipped, then theta_1 is the
+    point that the soft-clip maps there. ``compiled`` runs the same functions through torch.compile, once per
+    shape, and is ignored where ``can_compile`` is false. Raises ValueError for weights of other shapes.
+    """
+    device, dtype, count = problem.data.device, problem.data.dtype, problem.data_count
+    sgd.shares(count)
+    theta = _replicated(problem, start, sgd.clip_radius, len(replicates))
+    distinct = None if sgd.with_replacement else count
+    plan = Draw(sgd.law, sgd.batch_size, sgd.importance_samples, problem.latent_dim, distinct, dtype)
+    noise_of, step_of = _functions(compiled=compiled and can_compile(device))
+    schedule, total = stream.schedule(device), torch.tensor(count, device=device)
+    radius = None if sgd.clip_radius is None else problem.data.new_tensor(sgd.clip_radius)
+    step_sizes = problem.data.new_tensor(sgd.step_sizes())
+    times = torch.arange(1, sgd.steps + 1, device=device)
+    yield theta
+    for t, gamma in zip(times, step_sizes, strict=True):
+        indices, noise = noise_of(plan, schedule, replicates, t, total)
+        x = gather(problem.columns, indices)
+        theta = step_of(problem.constants, theta, x, noise, gamma, radius)
+        yield theta
+
+
+def _replicated(problem: LinearVAE, start: Weights, radius: float | None, count: int) -> Weights:
+    shapes = ((problem.latent_dim, problem.data_dim), (problem.data_dim, problem.latent_dim))
+    if (tuple(start.encoder.shape), tuple(start.decoder.shape)) != shapes:
+        raise ValueError(
+            f"start has shapes {tuple(start.encoder.shape)}, {tuple(start.decoder.shape)}; allowed: {shapes}"
+        )
+    # In float64 whatever the run's dtype, so that the start is the same point up to one rounding.
+    theta = Weights(start.encoder[..., None].double(), start.decoder[..., None].double())
+    if radius is not None:
+        theta = unclip(theta, radius)
+    encoder, decoder = (part.to(problem.data).repeat(1, 1, count) for part in theta)
+    return Weights(encoder, decoder)
+
+
+def run_sgd(
+    problem: LinearVAE,
+    start: Weights,
+    sgd: Sgd,
+    stream: Stream,
+    replicates: tuple[int, int],
+    *,
+    dtype: torch.dtype = torch.float64,
+    device: torch.device | str = "cpu",
+    block: int = 1024,
+    compiled: bool = False,
+) -> Trajectory:
+    """Trajectories of ``replicates`` = (first, count), run ``block`` at a time, with their exact quantities.
+
+    ``start`` and ``compiled`` as in ``iterates``; compiled blocks are all of size ``block``, the last one
+    running replicates that are not kept. Raises ValueError for a dtype other than float32 and float64, a
+    block below 1, replicates outside [0, 2^32), and what ``iterates`` refuses.
+    """
+    if dtype not in DTYPES or block < 1:
+        raise ValueError(f"dtype is {dtype} and block {block}; allowed: float32 or float64, block at least 1")
+    problem = problem.to(device, dtype)
+    indices = replicate_range(*replicates, device=device)
+    pieces = []
+    for part in torch.split(indices, block):
+        run = replicate_range(int(part[0]), block, device) if compiled else part
+        pieces.append(
+            _run_block(problem, iterates(problem, start, sgd, stream, run, compiled=compiled), sgd, len(part))
+        )
+    rows = [torch.cat(column, dim=-1) for column in zip(*pieces, strict=True)]
+    return Trajectory(rows[0], rows[1], rows[2], rows[3], rows[4], Weights(rows[5], rows[6]))
+
+
+def _run_block(problem: LinearVAE, path: Iterator[Weights], sgd: Sgd, kept: int) -> tuple[Tensor, ...]:
+    """The columns of a Trajectory for one block, its first ``kept`` replicates."""
+    radius, records, values = sgd.clip_radius, [], []
+    for t, whole in enumerate(path):
+        theta = Weights(whole.encoder[..., :kept], whole.decoder[..., :kept])
+        if t < sgd.steps:
+            records.append(exact_record(problem, theta, sgd))
+        if t in (0, sgd.steps):
+            weights = theta if radius is None else clip(theta, radius)
+            values.append(problem.objective(weights))
+    columns = [torch.stack(column) for column in zip(*records, strict=True)]
+    return *columns, *values, weights.encoder, weights.decoder
+
+
+def exact_record(problem: LinearVAE, theta: Weights, sgd: Sgd) -> tuple[Tensor, Tensor, Tensor]:
+    """|grad|^2, conditional noise variance and |theta|^2 at the iterates, each [R], in closed form."""
+    radius, kurtosis = sgd.clip_radius, sgd.law.kurtosis
+    shares, norm = sgd.shares(problem.data_count), inner(theta, theta)
+    weights = theta if radius is None else clip(theta, radius)
+    gradient, split = problem.gradient(weights), problem.noise_split(weights, kurtosis)
+    if radius is None:
+        return inner(gradient, gradient), split[0] * shares[0] + split[1] * shares[1], norm
+    gradient = pull_back(theta, gradient, radius)
+    radial = radial_split(problem, weights, kurtosis)
+    return inner(gradient, gradient), noise_trace(theta, radius, split, radial, shares), norm

@@ -1,0 +1,56 @@
+"""Empirical tangent kernels of the noisy wide network (1/sqrt m) sum_r a_r phi(w_r.x + s eps_r), a_r = +-1.
+
+Only W is trained, so a_r^2 = 1 drops out. Weights are given [m, p, R]:
+R replicates on the last, contiguous axis.
+"""
+
+import torch
+from elbound.impl.kernels import Activation
+from jaxtyping import Float
+from torch import Tensor
+
+
+def tangent_kernel(
+    W: Float[Tensor, "m p R"], X: Float[Tensor, "N p"], s: float, activation: Activation
+) -> Float[Tensor, "N N R"]:
+    """Theta_m = x.x' (1/m) sum_r phi_s'(w_r.x) phi_s'(w_r.x'), of the noise-averaged network, per replicate.
+
+    ValueError unless W is [m, p, R] and X is [N, p] with the same p.
+    """
+    slopes = activation.smoothed_slope(_preactivation(W, X), s)
+    return _average(slopes, slopes, X)
+
+
+def tangent_entries(
+    W: Float[Tensor, "m p R"],
+    X: Float[Tensor, "N p"],
+    noise: Float[Tensor, "#N m R"],
+    other_noise: Float[Tensor, "#N m R"],
+    s: float,
+    activation: Activation,
+) -> Float[Tensor, "N N R"]:
+    """x.x' (1/m) sum_r phi'(w_r.x + s e_r(x)) phi'(w_r.x' + s e'_r(x')): a sampled network's kernel.
+
+    The expectation follows from the standard normal noises given: independent [N, m, R] give K1 (fresh
+    noise), the same [1, m, R] twice K2 (shared), the same [N, m, R] twice K3 (frozen for each input). Not
+    symmetric if they differ. ValueError on shapes other than those named.
+    """
+    u = _preactivation(W, X)
+    for each in (noise, other_noise):
+        if each.ndim != 3 or each.shape[0] not in (1, u.shape[0]) or each.shape[1:] != u.shape[1:]:
+            raise ValueError(
+                f"noise of shape {tuple(each.shape)} must be [N or 1, m, R] with [N, m, R] = {tuple(u.shape)}"
+            )
+    return _average(activation.slope(u + s * noise), activation.slope(u + s * other_noise), X)
+
+
+def _preactivation(W: Tensor, X: Tensor) -> Tensor:
+    if W.ndim != 3 or X.ndim != 2 or W.shape[1] != X.shape[1]:
+        raise ValueError(
+            f"weights of shape {tuple(W.shape)} and inputs {tuple(X.shape)} must be [m, p, R] and [N, p]"
+        )
+    return torch.einsum("np,mpr->nmr", X, W)
+
+
+def _average(slopes: Tensor, others: Tensor, X: Tensor) -> Tensor:
+    return (X @ X.T)[..., None] * torch.einsum("imr,jmr->ijr", slopes, others) / slopes.shape[1]

@@ -1,0 +1,98 @@
+"""Two number systems for claims: arrays of replicates, and intervals that surely hold the value.
+
+An index set is a column, so a sum over steps of an array [steps, replicates] leaves one number per replicate.
+"""
+
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+from sympy import NumberSymbol
+
+from elbound.properties.evidence import intervals
+from elbound.properties.evidence.intervals import Interval
+
+Floats = NDArray[np.float64]
+
+
+class Replicates:
+    """float64 arrays whose last axis runs over replicates."""
+
+    _functions = {
+        "absolute": np.abs,
+        "acos": np.arccos,
+        "asin": np.arcsin,
+        "cosh": np.cosh,
+        "erf": special.erf,
+        "exp": np.exp,
+        "log": np.log,
+        "maximum": np.maximum,
+        "minimum": np.minimum,
+        "sinh": np.sinh,
+        "sqrt": np.sqrt,
+        "tanh": np.tanh,
+    }
+
+    def rational(self, numerator: int, denominator: int) -> Floats:
+        return np.float64(numerator / denominator)
+
+    def constant(self, number: NumberSymbol) -> Floats:
+        return np.float64(number)
+
+    def function(self, name: str, *arguments: Floats) -> Floats:
+        function = self._functions[name]
+        return reduce(function, arguments) if len(arguments) > 1 else function(*arguments)
+
+    def power(self, base: Floats, exponent: Any) -> Floats:
+        return np.asarray(base, dtype=np.float64) ** exponent
+
+    def exceeds(self, left: Floats, right: Floats) -> Floats:
+        return np.asarray(np.greater(left, right), dtype=np.float64)
+
+    def integer(self, value: Any) -> int:
+        return round(float(value))
+
+    def indices(self, first: int, last: int) -> Floats:
+        return np.arange(first, last + 1, dtype=np.float64)[:, None]
+
+    def total(self, terms: Any) -> Floats:
+        return np.sum(np.asarray(terms), axis=0)
+
+
+class Enclosures:
+    """Outward-rounded intervals."""
+
+    def rational(self, numerator: int, denominator: int) -> Interval:
+        return Interval.ratio(numerator, denominator)
+
+    def constant(self, number: NumberSymbol) -> Interval:
+        nearest = float(number)
+        return Interval(np.nextafter(nearest, -np.inf), np.nextafter(nearest, np.inf))
+
+    def function(self, name: str, *arguments: Interval) -> Interval:
+        if name == "absolute":
+            return abs(arguments[0])
+        function = getattr(intervals, name)
+        return reduce(function, arguments) if len(arguments) > 1 else function(*arguments)
+
+    def power(self, base: Interval, exponent: Any) -> Interval:
+        if isinstance(exponent, int):
+            return base**exponent
+        return intervals.exp(intervals.log(base) * exponent)
+
+    def exceeds(self, left: Interval, right: Interval) -> Interval:
+        surely, possibly = left.low > right.high, left.high > right.low
+        return Interval(surely.astype(np.float64), possibly.astype(np.float64))
+
+    def integer(self, value: Interval) -> int:
+        return round(float(value.low))
+
+    def indices(self, first: int, last: int) -> Interval:
+        return Interval.of(np.arange(first, last + 1, dtype=np.float64)[:, None])
+
+    def total(self, terms: Interval | list[Interval]) -> Interval:
+        if isinstance(terms, list):
+            terms = Interval(np.stack([x.low for x in terms]), np.stack([x.high for x in terms]))
+        return terms.sum(axis=0)

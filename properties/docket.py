@@ -1,0 +1,175 @@
+"""Which claims are tried, on which experiments, how hard: what a worker process needs to know to judge."""
+
+import fnmatch
+import importlib.util
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+
+from sympy import Eq
+
+from elbound.properties.experiment import Context, Experiment, experiments, experiments_in
+from elbound.reports.row import Entry
+from elbound.theory.catalogue import Listed, catalogue, listed_in, references
+from elbound.theory.claim import to_latex
+from elbound.theory.papers import SENTENCES
+
+
+class BadInput(ValueError):
+    """Something a user gave cannot be used; the message is one line that says what, and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How hard to search: Hypothesis examples and evaluations of the adversary, for each experiment of share one."""
+
+    name: str
+    examples: int
+    adversary: int
+
+
+PROFILES = {
+    "quick": Profile("quick", examples=24, adversary=0),
+    "default": Profile("default", examples=120, adversary=96),
+    "thorough": Profile("thorough", examples=2_000, adversary=2_000),
+}
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What to judge and how; small, and the same in every process.
+
+    `patterns` select claims by name (shell wildcards); `file` is a user's own Python file, whose claims are judged
+    instead of the catalogue's.
+    """
+
+    profile: str = "default"
+    patterns: tuple[str, ...] = ()
+    context: Context = field(default_factory=Context)
+    file: str | None = None
+
+
+@dataclass(frozen=True)
+class Docket:
+    """The claims on trial and the experiments that can judge them."""
+
+    listed: tuple[Listed, ...]
+    experiments: tuple[Experiment, ...]
+
+    def trying(self, experiment: Experiment) -> tuple[Listed, ...]:
+        """The claims this experiment can judge."""
+        return tuple(x for x in self.listed if experiment.setting.serves(x.claim.setting))
+
+    @cached_property
+    def complete(self) -> bool:
+        """Whether the whole catalogue is on trial, so that every planted fault has the claims that notice it."""
+        return {x.name for x in catalogue()} <= {x.name for x in self.listed}
+
+    def entries(self) -> list[Entry]:
+        """What reports say of each claim."""
+        return [entry_of(x) for x in self.listed]
+
+
+@cache
+def docket_of(brief: Brief) -> Docket:
+    """The docket of a brief. Raises BadInput for a pattern without a claim, or a file that cannot be used."""
+    if brief.file is not None:
+        own, added = load_file(Path(brief.file))
+        return Docket(own, (*experiments(), *added))
+    chosen = select(brief.patterns)
+    settings = {x.claim.setting for x in chosen}
+    serving = tuple(e for e in experiments() if any(e.setting.serves(setting) for setting in settings))
+    return Docket(chosen, serving)
+
+
+def select(patterns: Sequence[str]) -> tuple[Listed, ...]:
+    """The catalogue's claims whose name, key or room matches a pattern; all without patterns. BadInput for no match."""
+    if not patterns:
+        return catalogue()
+    for pattern in patterns:
+        if not any(_matches(x, pattern) for x in catalogue()):
+            keys = ", ".join(dict.fromkeys(x.key for x in catalogue()))
+            raise BadInput(f"claim {pattern!r}: unknown; known are {keys}")
+    return tuple(x for x in catalogue() if any(_matches(x, pattern) for pattern in patterns))
+
+
+def _matches(listed: Listed, pattern: str) -> bool:
+    names = (listed.name, listed.key, listed.key.partition("/")[0])
+    return any(fnmatch.fnmatchcase(name, pattern) for name in names)
+
+
+def load_file(path: Path) -> tuple[tuple[Listed, ...], tuple[Experiment, ...]]:
+    """The claims and experiments that a user's Python file defines. Raises BadInput, naming file and line."""
+    if not path.is_file():
+        raise BadInput(f"file {path}: does not exist")
+    name = f"elbound_user_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise BadInput(f"file {path}: not a Python file; its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as failure:
+        raise BadInput(f"{path}:{failure.lineno}: syntax error: {failure.msg}") from None
+    except Exception as failure:
+        raise BadInput(f"{path}:{_line_in(path, failure)}: {type(failure).__name__}: {_one_line(failure)}") from None
+    listed = listed_in(module, path.stem)
+    if not listed:
+        raise BadInput(f"{path}: defines no Claim; assign one to a name, as in MY_BOUND = Claim(...)")
+    return listed, experiments_in(module)
+
+
+def _line_in(path: Path, failure: BaseException) -> int:
+    line, trace = 1, failure.__traceback__
+    while trace is not None:
+        if Path(trace.tb_frame.f_code.co_filename) == path:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def _one_line(failure: BaseException) -> str:
+    return " ".join(str(failure).split())
+
+
+def entry_of(listed: Listed) -> Entry:
+    """The catalogue's text on one claim, for reports."""
+    claim = listed.claim
+    texts = references()
+    return Entry(
+        key=listed.key,
+        part=listed.part,
+        kind="finding" if claim.is_finding else "claim",
+        setting=claim.setting.title,
+        title=listed.title if listed.doc.strip() else listed.name,
+        statement=claim.statement,
+        latex=claim.latex,
+        assumptions=[{"text": str(x), "latex": _assumption_latex(x)} for x in claim.assuming],
+        standing=str(claim.standing),
+        source=texts.get(claim.source, claim.source),
+        source_link="",
+        proof=" ".join(claim.proof.split()),
+        papers=[{"sentence": name, "relation": relation} for name, relation in claim.papers.items()],
+        wrong=list(claim.versions),
+        faults=[],
+        tight=claim.attained >= 0.95 or isinstance(claim.relation, Eq),
+        repaired_by=claim.repaired_by,
+    )
+
+
+def _assumption_latex(assumption: object) -> str:
+    return to_latex(assumption) if hasattr(assumption, "free_symbols") else rf"\text{{{assumption}}}"
+
+
+def papers() -> list[dict[str, str]]:
+    """The two papers' sentences, for reports."""
+    texts = references()
+    return [
+        {"id": name, "paper": texts[x.paper], "sentence": x.text, "standing": str(x.standing)}
+        for name, x in SENTENCES.items()
+    ]
+
+

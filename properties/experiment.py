@@ -1,0 +1,189 @@
+"""Experiments: where a setting meets the models. An experiment measures; it knows no claim."""
+
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import elbound.properties.experiments
+from elbound.impl.data import UserData
+from elbound.impl.noise import Stream
+from elbound.properties.arithmetics import Floats
+from elbound.properties.evidence.intervals import Interval
+from elbound.properties.evidence.streams import stream_key
+from elbound.properties.spaces import Configuration, Space
+from elbound.theory.claim import Fact, Setting
+
+Curve = Callable[[Any], Any]
+
+
+def _whole(index: Any) -> NDArray[np.int64]:
+    return np.asarray(index.low if isinstance(index, Interval) else index).round().astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A measured curve: rows for the indices first, first + 1, ...; asked for one index or a column of them."""
+
+    rows: NDArray[np.float64] | Interval
+    first: int = 1
+
+    def __call__(self, index: Any) -> Any:
+        where = _whole(index).reshape(-1) if _whole(index).ndim else _whole(index)
+        where = where - self.first
+        if isinstance(self.rows, Interval):
+            return Interval(self.rows.low[where], self.rows.high[where])
+        return self.rows[where]
+
+
+@dataclass(frozen=True)
+class At:
+    """A curve measured at a few indices only, each by its own value; KeyError elsewhere."""
+
+    values: Mapping[int, Any]
+
+    def __call__(self, index: Any) -> Any:
+        return self.values[int(_whole(index))]
+
+
+@dataclass(frozen=True)
+class Everywhere:
+    """A curve with the same sure range at every index."""
+
+    value: Interval
+
+    def __call__(self, index: Any) -> Interval:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What a configuration fixes before anything is simulated: parameter values and facts.
+
+    `precision` is the relative error of the computed, non-integer parameters.
+    """
+
+    values: Mapping[Any, float]
+    facts: frozenset[Fact] = frozenset()
+    precision: float = 2.0**-45
+
+    @property
+    def enclosed(self) -> dict[Any, Interval]:
+        """The finite parameters as intervals that hold their true values."""
+        finite = ((symbol, value) for symbol, value in self.values.items() if np.isfinite(value))
+        return {symbol: self._around(symbol, value) for symbol, value in finite}
+
+    def _around(self, symbol: Any, value: float) -> Interval:
+        width = 0.0 if symbol.is_integer else abs(value) * self.precision
+        return Interval(np.float64(value - width), np.float64(value + width))
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Observables known up to a sure error: intervals, or curves of intervals; in a random setting, expectations."""
+
+    values: Mapping[Any, Interval | Curve]
+    basis: str = "exact"
+    curves: Mapping[str, list[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tail:
+    """A declared tail fact: E[X^2] <= kappa (E X)^2 for every non-negative combination X of the observable, and why."""
+
+    kappa: float
+    why: str
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Independent replicates on demand, with sure ranges.
+
+    `draw(stage, first, count)` gives the observables of replicates first, ..., first + count - 1 of that stage, the
+    replicate axis last; `ranges` holds every observable almost surely; `tails` are declared tail facts; `variances`
+    are exact variances of one replicate, or bounds on them, which sharpen the evidence against an equality.
+    """
+
+    draw: Callable[[str, int, int], Mapping[Any, Floats | Curve]]
+    ranges: Mapping[Any, Interval | Curve]
+    tails: Mapping[Any, Tail] = field(default_factory=dict)
+    variances: Mapping[Any, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Series:
+    """A curve measured exactly along a growing index, for statements about limits."""
+
+    index: Any
+    grid: tuple[int, ...]
+    values: Mapping[Any, Curve]
+
+
+Measurement = Exact | Sample | Series
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where and how measurements are taken; a verdict is a function of it and the configuration alone.
+
+    `epoch` renews all noise; `block` is how many replicates are simulated together, and moves no verdict.
+    """
+
+    epoch: int = 0
+    device: str = "cpu"
+    block: int = 256
+    user_data: UserData | None = None
+
+    def stream(self, experiment: str, configuration: Configuration, stage: str) -> Stream:
+        """The noise of one stage of one configuration of one experiment."""
+        return Stream(stream_key(experiment, configuration, stage, self.epoch))
+
+    @property
+    def torch_device(self) -> torch.device:
+        return torch.device(self.device)
+
+
+class Experiment(ABC):
+    """For one setting and one family of models: configurations, what they fix, and how to measure.
+
+    `instances` are named equality and extremal configurations, always judged; `faults` are named mistakes that
+    `measure` can make on purpose, with the instance on which some claim must notice; `share` is the part of a
+    profile's search that the experiment gets, below one where a measurement is slow.
+    """
+
+    key: str
+    title: str
+    setting: Setting
+    space: Space
+    instances: Mapping[str, Configuration]
+    faults: Mapping[str, str] = {}
+    share: float = 1.0
+
+    @abstractmethod
+    def situation(self, configuration: Configuration, context: Context) -> Situation:
+        """Parameters and facts, by the configuration alone. ValueError for values out of range."""
+
+    @abstractmethod
+    def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Measurement:
+        """The observables of the setting, with their errors or sure ranges."""
+
+
+def experiments_in(module: ModuleType) -> tuple[Experiment, ...]:
+    """The experiments a module defines."""
+    return tuple(x for x in vars(module).values() if isinstance(x, Experiment))
+
+
+@cache
+def experiments() -> tuple[Experiment, ...]:
+    """Every experiment of the project, found by walking its folder, in the order of their keys."""
+    names = (info.name for info in pkgutil.iter_modules(elbound.properties.experiments.__path__))
+    modules = [importlib.import_module(f"elbound.properties.experiments.{name}") for name in names]
+    return tuple(sorted((x for module in modules for x in experiments_in(module)), key=lambda x: x.key))

@@ -1,0 +1,60 @@
+"""Importance weighting of a Gaussian encoder against a Gaussian posterior, one latent coordinate: the exact gap."""
+
+import math
+from typing import Any
+
+from elbound.impl.importance import PosteriorPair
+from elbound.properties.evidence.intervals import Interval
+from elbound.properties.experiment import Context, Exact, Experiment, Situation
+from elbound.properties.spaces import Configuration, Count, Linear, Logarithmic, Space
+from elbound.theory.settings import IWAE, WEIGHT_AWAY_FROM_ZERO, WEIGHT_BOUNDED, WEIGHT_VARIANCE
+from elbound.theory.symbols import K, chi2, gap, w_max, w_min
+
+
+def pair_of(configuration: Configuration) -> PosteriorPair:
+    """Posterior precision P, encoder precision (Q/P) P, and the distance of the means in posterior deviations."""
+    c: Any = configuration
+    return PosteriorPair(c["P"], c["Q/P"] * c["P"], c["shift"] / math.sqrt(c["P"]))
+
+
+class ExactGap(Experiment):
+    """log p - L_K for every K by two quadratures with a doubling check."""
+
+    key = "importance/gaussian-posterior"
+    title = "quadrature oracle for every K"
+    setting = IWAE
+    space = Space(
+        (
+            Count("K", 1, 4096),
+            Logarithmic("Q/P", 0.25, 4.0),
+            Linear("shift", 0.0, 1.5),
+            Logarithmic("P", 0.5, 20.0),
+        )
+    )
+    instances = {
+        "Q/P = 0.95, K = 64": {"K": 64, "Q/P": 0.95, "shift": 0.0, "P": 2.0},
+        "Q/P = 1.05, K = 64": {"K": 64, "Q/P": 1.05, "shift": 0.0, "P": 2.0},
+        "Q/P = 1.05, K = 8": {"K": 8, "Q/P": 1.05, "shift": 0.0, "P": 2.0},
+        "Q/P = 0.95, K = 1": {"K": 1, "Q/P": 0.95, "shift": 0.0, "P": 2.0},
+        "Q/P = 4": {"K": 64, "Q/P": 4.0, "shift": 0.0, "P": 2.0},
+    }
+    faults = {"one sample fewer": "Q/P = 1.05, K = 8"}
+
+    def situation(self, configuration: Configuration, context: Context) -> Situation:
+        pair = pair_of(configuration)
+        supremum, infimum = pair.weight_supremum, pair.weight_infimum
+        facts = {WEIGHT_BOUNDED: math.isfinite(supremum), WEIGHT_AWAY_FROM_ZERO: infimum > 0, WEIGHT_VARIANCE: math.isfinite(pair.chi2)}
+        values = {K: configuration["K"], chi2: pair.chi2, w_min: infimum, w_max: supremum}
+        return Situation(values, frozenset(fact for fact, holds in facts.items() if holds), precision=1e-14)
+
+    def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
+        curve = pair_of(configuration).gap_curve()
+
+        def at(samples: Any) -> Interval:
+            found = curve(max(1, round(float(samples.low)) - bool(fault)))
+            return Interval(max(found.value - found.error, 0.0), found.value + found.error)
+
+        return Exact({gap: at})
+
+
+EXACT_GAP = ExactGap()

@@ -1,0 +1,300 @@
+"""SGD trajectories against plain loops, enumeration and other block sizes."""
+
+import itertools
+import math
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from elbound.impl import device as devices
+from elbound.impl import noise, trajectories
+from elbound.impl.clipping import clip, pull_back, unclip
+from elbound.impl.linear_vae import LinearVAE, Weights, inner
+from elbound.impl.trajectories import Sgd, Trajectory, iterates, run_sgd
+from torch import Tensor
+
+STREAM = noise.Stream.named("trajectories", 3)
+DATA = torch.tensor(
+    [[1.0, -0.5, 0.2], [0.3, 0.8, -1.1], [-0.7, 0.1, 0.4], [0.2, 0.2, 0.9]], dtype=torch.float64
+)
+PROBLEM = LinearVAE(DATA, 0.6, 0.8, torch.tensor([0.5, 0.9], dtype=torch.float64))
+START = Weights(
+    torch.tensor([[0.4, -0.2, 0.1], [0.0, 0.3, 0.2]], dtype=torch.float64),
+    torch.tensor([[0.3, 0.1], [-0.2, 0.4], [0.1, 0.0]], dtype=torch.float64),
+)
+PLAIN = Sgd(steps=6, step_size=0.05, batch_size=2, importance_samples=3, law=noise.THREE_POINT)
+VARIANTS = {
+    "plain": PLAIN,
+    "clipped": replace(PLAIN, clip_radius=1.5),
+    "without replacement": replace(PLAIN, batch_size=3, with_replacement=False),
+    "Gaussian": replace(PLAIN, law=noise.GAUSSIAN),
+}
+
+
+def columns(found: Trajectory) -> list[Tensor]:
+    return [
+        found.squared_gradient,
+        found.noise_variance,
+        found.squared_norm,
+        found.first_value,
+        found.last_value,
+        found.last.encoder,
+        found.last.decoder,
+    ]
+
+
+def plain_trajectory(sgd: Sgd, replicate: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Iterates of one replicate by numpy loops over data and noises: every theta, and every weight w."""
+    x, d = DATA.numpy(), PROBLEM.posterior_variance.numpy()
+    s, beta, k = PROBLEM.noise_variance, PROBLEM.beta, len(d)
+    theta = np.concatenate([part.numpy().ravel() for part in START])
+    radius = sgd.clip_radius
+    if radius is not None:
+        theta = theta / math.sqrt(1 - theta @ theta / radius**2)
+    seen, mapped = [], []
+    for t in range(1, sgd.steps + 2):
+        shrink = 1.0 if radius is None else math.sqrt(1 + theta @ theta / radius**2)
+        w = theta / shrink
+        seen.append(theta)
+        mapped.append(w)
+        encoder, decoder = w[: 3 * k].reshape(k, 3), w[3 * k :].reshape(3, k)
+        index_slots = -(-sgd.batch_size // 4)
+        draws = sgd.batch_size * sgd.importance_samples * k
+        found = noise.words(STREAM, (replicate, 1), t, index_slots + -(-draws // 4))
+        choose = noise.with_replacement if sgd.with_replacement else noise.without_replacement
+        indices = choose(found[: sgd.batch_size], len(x))[:, 0].tolist()
+        eps = sgd.law.sample(found[4 * index_slots :], torch.float64)[:draws, 0].numpy()
+        eps = eps.reshape(sgd.batch_size, sgd.importance_samples, k)
+        grad_w, grad_v = np.zeros((k, 3)), np.zeros((3, k))
+        for b, i in enumerate(indices):
+            for sample in eps[b]:
+                z = encoder @ x[i] + np.sqrt(d) * sample
+                residual = x[i] - decoder @ z
+                share = 1 / (sgd.batch_size * sgd.importance_samples)
+                grad_w += share * np.outer(-decoder.T @ residual / s + beta * encoder @ x[i], x[i])
+                grad_v += share * np.outer(-residual / s, z)
+        g = np.concatenate([grad_w.ravel(), grad_v.ravel()])
+        if radius is not None:
+            g = (np.eye(len(w)) - np.outer(w, w) / radius**2) @ g / shrink
+        theta = theta - sgd.step_size / math.sqrt(t) * g
+    return seen, mapped
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_run_is_the_plain_loop_with_the_same_noise(name: str) -> None:
+    sgd = VARIANTS[name]
+    found = run_sgd(PROBLEM, START, sgd, STREAM, (40, 3))
+    for column, replicate in enumerate((40, 41, 42)):
+        seen, mapped = plain_trajectory(sgd, replicate)
+        for t in range(sgd.steps):
+            # Six contracting steps of fewer than 1000 operations on numbers below 10.
+            assert float(found.squared_norm[t, column]) == pytest.approx(seen[t] @ seen[t], rel=1e-12)
+            w = torch.from_numpy(mapped[t])[:, None]
+            point = Weights(w[:6].reshape(2, 3, 1), w[6:].reshape(3, 2, 1))
+            slope = PROBLEM.gradient(point)
+            if sgd.clip_radius is not None:
+                slope = pull_back(unclip(point, sgd.clip_radius), slope, sgd.clip_radius)
+            assert float(found.squared_gradient[t, column]) == pytest.approx(
+                float(inner(slope, slope)[0]), rel=1e-10
+            )
+        last = torch.cat([part[..., column].flatten() for part in found.last]).numpy()
+        np.testing.assert_allclose(last, mapped[-1], rtol=0, atol=1e-13)
+
+
+def test_a_run_of_single_draws_is_the_plain_loop() -> None:
+    sgd = replace(PLAIN, steps=30, batch_size=1, importance_samples=1)
+    found = run_sgd(PROBLEM, START, sgd, STREAM, (0, 2))
+    for column in range(2):
+        last = torch.cat([part[..., column].flatten() for part in found.last]).numpy()
+        np.testing.assert_allclose(last, plain_trajectory(sgd, column)[1][-1], rtol=0, atol=1e-12)
+
+
+def test_one_step_in_one_dimension_by_hand() -> None:
+    two, quarter, encoder, decoder = torch.tensor([2.0, 0.25, 0.3, 0.6], dtype=torch.float64)
+    problem = LinearVAE(two[None, None], 0.5, 1.0, quarter[None])
+    start = Weights(encoder[None, None], decoder[None, None])
+    sgd = Sgd(steps=1, step_size=0.1, batch_size=1, law=noise.RADEMACHER)
+    found = run_sgd(problem, start, sgd, STREAM, (0, 64))
+    # x = 2, mu = 0.6, z = 0.6 +- 0.5, r = 1.34 or 1.94: dW = 2 (0.6 - 0.6 r / 0.5), dV = -r z / 0.5.
+    up = (0.3 - 0.1 * 2 * (-1.2 * 1.34 + 0.6), 0.6 + 0.1 * 1.34 * 1.1 / 0.5)
+    down = (0.3 - 0.1 * 2 * (-1.2 * 1.94 + 0.6), 0.6 + 0.1 * 1.94 * 0.1 / 0.5)
+    ends = {
+        (round(float(w), 13), round(float(v), 13))
+        for w, v in zip(*(p[0, 0] for p in found.last), strict=True)
+    }
+    assert ends == {tuple(round(value, 13) for value in end) for end in (up, down)}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("block", [1, 5, 32])
+def test_block_size_changes_nothing(name: str, block: int) -> None:
+    sgd = VARIANTS[name]
+    whole, split = (run_sgd(PROBLEM, START, sgd, STREAM, (3, 37), block=size) for size in (64, block))
+    for left, right in zip(columns(whole), columns(split), strict=True):
+        torch.testing.assert_close(left, right, rtol=1e-12, atol=1e-13)
+    if sgd.law is noise.THREE_POINT:
+        # No transcendental function, and every sum in a fixed order: the same bits.
+        assert all(
+            torch.equal(left, right) for left, right in zip(columns(whole), columns(split), strict=True)
+        )
+
+
+def test_replicates_differ_and_ranges_continue_one_another() -> None:
+    whole = run_sgd(PROBLEM, START, PLAIN, STREAM, (0, 20))
+    tail = run_sgd(PROBLEM, START, PLAIN, STREAM, (12, 8))
+    assert torch.equal(whole.squared_norm[:, 12:], tail.squared_norm)
+    assert len(set(whole.squared_norm[-1].tolist())) == 20
+
+
+@pytest.mark.parametrize("with_replacement", [True, False])
+@pytest.mark.parametrize("radius", [None, 1.2])
+def test_recorded_moments_are_those_of_the_enumerated_gradient(
+    radius: float | None, with_replacement: bool
+) -> None:
+    sgd = replace(PLAIN, law=noise.RADEMACHER, importance_samples=1, clip_radius=radius, steps=1)
+    sgd = replace(sgd, with_replacement=with_replacement)
+    pairs = (
+        list(itertools.product(range(4), repeat=2))
+        if with_replacement
+        else list(itertools.permutations(range(4), 2))
+    )
+    signs = list(itertools.product((-1.0, 1.0), repeat=4))
+    outcomes = list(itertools.product(pairs, signs))
+    indices = torch.tensor([pair for pair, _ in outcomes]).T
+    eps = torch.tensor([sign for _, sign in outcomes]).double().T.reshape(2, 1, 2, -1)
+    theta = Weights(*(part[..., None].repeat(1, 1, len(outcomes)) for part in START))
+    if radius is None:
+        gradient = PROBLEM.sample_gradient(theta, indices, eps)
+    else:
+        theta = unclip(theta, radius)
+        gradient = pull_back(theta, PROBLEM.sample_gradient(clip(theta, radius), indices, eps), radius)
+    rows = torch.cat([part.flatten(0, 1) for part in gradient])
+    mean = rows.mean(1)
+    variance = float((rows - mean[:, None]).square().sum(0).mean())
+    found = run_sgd(PROBLEM, START, sgd, STREAM, (0, 1))
+    assert float(found.squared_gradient[0, 0]) == pytest.approx(float(mean @ mean), rel=1e-12)
+    assert float(found.noise_variance[0, 0]) == pytest.approx(variance, rel=1e-12)
+    # The other way of sampling, and the other share of data noise, are told apart.
+    other = run_sgd(PROBLEM, START, replace(sgd, with_replacement=not with_replacement), STREAM, (0, 1))
+    assert abs(float(other.noise_variance[0, 0]) / variance - 1) > 1e-3
+
+
+def test_values_are_those_of_the_objective_at_both_ends() -> None:
+    sgd = VARIANTS["clipped"]
+    found = run_sgd(PROBLEM, START, sgd, STREAM, (0, 4))
+    first = PROBLEM.objective(Weights(START.encoder[..., None], START.decoder[..., None]))
+    torch.testing.assert_close(found.first_value, first.expand(4), rtol=1e-13, atol=0)
+    assert torch.equal(found.last_value, PROBLEM.objective(found.last))
+    assert float(inner(found.last, found.last).max()) < 1.5**2
+
+
+def test_float32_follows_float64_for_a_few_steps() -> None:
+    single, double = (run_sgd(PROBLEM, START, PLAIN, STREAM, (0, 16), dtype=t) for t in trajectories.DTYPES)
+    for left, right in zip(columns(single), columns(double), strict=True):
+        assert left.dtype == torch.float32
+        # Six contracting steps, fewer than 1000 operations each: 1000 * 2^-24 of numbers up to 10.
+        torch.testing.assert_close(left.double(), right, rtol=6e-4, atol=6e-4)
+
+
+def test_compiled_runs_follow_eager_ones() -> None:
+    if not trajectories.can_compile(torch.device("cpu")):
+        pytest.skip("no C++ compiler here")
+    sgd = replace(PLAIN, clip_radius=1.5, law=noise.GAUSSIAN, batch_size=1, importance_samples=1)
+    eager, compiled = (
+        run_sgd(PROBLEM, START, sgd, STREAM, (0, 11), block=8, compiled=flag) for flag in (False, True)
+    )
+    for left, right in zip(columns(eager), columns(compiled), strict=True):
+        torch.testing.assert_close(left, right, rtol=1e-12, atol=1e-13)
+    # All but the shapes is data: another problem, stream, step size and radius compile nothing new.
+    other = LinearVAE(DATA[:3], 0.5, 1.1, torch.tensor([0.3, 0.2], dtype=torch.float64))
+    sgd = replace(sgd, step_size=0.03, clip_radius=1.7, steps=4)
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        again = run_sgd(other, START, sgd, noise.Stream(8), (5, 8), block=8, compiled=True)
+    eager = run_sgd(other, START, sgd, noise.Stream(8), (5, 8))
+    torch.testing.assert_close(again.last_value, eager.last_value, rtol=1e-12, atol=0)
+
+
+def test_without_a_compiler_a_compiled_run_is_the_eager_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert not trajectories.can_compile(torch.device("cpu"))
+    eager, fallen = (run_sgd(PROBLEM, START, PLAIN, STREAM, (0, 5), compiled=flag) for flag in (False, True))
+    assert torch.equal(eager.last_value, fallen.last_value)
+
+
+def test_bare_training_passes_through_the_recorded_iterates() -> None:
+    found = run_sgd(PROBLEM, START, PLAIN, STREAM, (0, 8))
+    path = list(iterates(PROBLEM, START, PLAIN, STREAM, torch.arange(8)))
+    assert len(path) == PLAIN.steps + 1
+    assert torch.equal(torch.stack([inner(theta, theta) for theta in path[:-1]]), found.squared_norm)
+    assert torch.equal(path[-1].encoder, found.last.encoder)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("name", VARIANTS)
+def test_cuda_follows_the_cpu(name: str) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("torch sees no CUDA device")
+    here, there = (
+        run_sgd(PROBLEM, START, VARIANTS[name], STREAM, (0, 33), device=d) for d in ("cpu", "cuda")
+    )
+    for left, right in zip(columns(here), columns(there), strict=True):
+        # Fused multiply-adds and the last places of log, sin and cos: a few units per operation.
+        torch.testing.assert_close(left, right.cpu(), rtol=1e-11, atol=1e-12)
+
+
+def test_bad_requests_are_refused_in_one_line() -> None:
+    outside = Weights(START.encoder * 10, START.decoder * 10)
+    calls: list[Callable[[], object]] = [
+        lambda: replace(PLAIN, steps=0),
+        lambda: replace(PLAIN, step_size=0.0),
+        lambda: replace(PLAIN, clip_radius=-1.0),
+        lambda: run_sgd(PROBLEM, START, PLAIN, STREAM, (0, 0)),
+        lambda: run_sgd(PROBLEM, START, PLAIN, STREAM, (0, 1), block=0),
+        lambda: run_sgd(PROBLEM, START, PLAIN, STREAM, (0, 1), dtype=torch.float16),
+        lambda: run_sgd(PROBLEM, Weights(START.decoder, START.encoder), PLAIN, STREAM, (0, 1)),
+        lambda: run_sgd(PROBLEM, outside, VARIANTS["clipped"], STREAM, (0, 1)),
+        lambda: run_sgd(PROBLEM, START, replace(PLAIN, batch_size=5, with_replacement=False), STREAM, (0, 1)),
+        lambda: devices.resolve("tpu"),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="allowed") as caught:
+            call()
+        assert "\n" not in str(caught.value)
+
+
+def test_device_names_resolve_and_an_absent_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert devices.resolve("cpu").type == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert devices.resolve("auto").type == "cpu"
+    with pytest.raises(ValueError, match="allowed here: auto, cpu"):
+        devices.resolve("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert devices.resolve("auto").type == devices.resolve("cuda").type == "cuda"
+
+
+def test_deterministic_sets_every_switch_and_describe_names_what_results_depend_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    try:
+        devices.deterministic(torch.device("cpu"))
+        assert torch.are_deterministic_algorithms_enabled()
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+        assert devices.describe(torch.device("cpu")) == {
+            "torch": torch.__version__,
+            "device": "cpu",
+            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+            "threads": 1,
+        }
+        # Determinism must not refuse, nor change, what a run does.
+        sgd = VARIANTS["without replacement"]
+        strict = run_sgd(PROBLEM, START, sgd, STREAM, (0, 4))
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.set_num_threads(before[1])
+    assert torch.equal(strict.last_value, run_sgd(PROBLEM, START, sgd, STREAM, (0, 4)).last_value)

@@ -1,0 +1,111 @@
+"""Families of configurations: named integer grids, mapped to ranges, for Hypothesis and for the adversary alike.
+
+Every continuous parameter is an integer on a fine grid, because a hill climber moves integers well and floats badly;
+the low end of each grid is the simple end, towards which a counterexample shrinks.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from hypothesis import strategies as st
+
+Scalar = float | int | str | bool
+Configuration = Mapping[str, Scalar]
+
+FINE = 2**20
+
+
+class Axis(Protocol):
+    """One named parameter: `size` grid points, each with its value."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    def value(self, point: int) -> Scalar: ...
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A real parameter in [low, high]."""
+
+    name: str
+    low: float
+    high: float
+    size: int = FINE + 1
+
+    def value(self, point: int) -> float:
+        return self.low + (self.high - self.low) * point / (self.size - 1)
+
+
+@dataclass(frozen=True)
+class Logarithmic:
+    """A positive real parameter in [low, high], uniform in its logarithm."""
+
+    name: str
+    low: float
+    high: float
+    size: int = FINE + 1
+
+    def value(self, point: int) -> float:
+        share = point / (self.size - 1)
+        return self.low if share == 0 else self.high if share == 1 else self.low * math.exp(share * math.log(self.high / self.low))
+
+
+@dataclass(frozen=True)
+class Count:
+    """A whole number in low, ..., high."""
+
+    name: str
+    low: int
+    high: int
+
+    @property
+    def size(self) -> int:
+        return self.high - self.low + 1
+
+    def value(self, point: int) -> int:
+        return self.low + point
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few options, the simplest first."""
+
+    name: str
+    options: tuple[Scalar, ...]
+
+    @property
+    def size(self) -> int:
+        return len(self.options)
+
+    def value(self, point: int) -> Scalar:
+        return self.options[point]
+
+
+@dataclass(frozen=True)
+class Space:
+    """A product of axes; a point is one integer per axis, a configuration the values there."""
+
+    axes: tuple[Axis, ...]
+
+    def configuration(self, point: Sequence[int]) -> Configuration:
+        """The configuration at a grid point, by name."""
+        return {axis.name: axis.value(j) for axis, j in zip(self.axes, point, strict=True)}
+
+    def from_cube(self, position: Sequence[float]) -> tuple[int, ...]:
+        """The grid point nearest to a position in the unit cube; positions outside are brought back to it."""
+        clipped = (min(max(x, 0.0), 1.0) for x in position)
+        return tuple(min(int(x * axis.size), axis.size - 1) for x, axis in zip(clipped, self.axes, strict=True))
+
+    @property
+    def points(self) -> st.SearchStrategy[tuple[int, ...]]:
+        """The strategy of grid points, one integer per axis."""
+        return st.tuples(*(st.integers(0, axis.size - 1) for axis in self.axes))
+
+    def with_option(self, name: str, option: Scalar) -> "Space":
+        """The space with one more option on a Choice axis; unchanged where there is no such axis."""
+        extend = (replace(x, options=(*x.options, option)) if isinstance(x, Choice) and x.name == name else x for x in self.axes)
+        return Space(tuple(extend))

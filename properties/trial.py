@@ -1,0 +1,413 @@
+"""One judgement for every relation: exact values first, evidence second, rates last.
+
+Exact:  the enclosures of left and right are compared.
+Sample: y = 1 + (left - right) / top is surely >= 0 and has mean <= 1 under the claim, so betting on y weighs the
+        evidence; screen first, then confirm on fresh noise. A random right side stands inside the expectation.
+Series: local slopes, reported, never counted as refuted.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+from sympy import Eq, Expr, Ge
+from sympy.core.relational import Relational
+
+from elbound.properties.arithmetics import Enclosures, Floats, Replicates
+from elbound.properties.evidence.betting import BoundedMeanZero, EProcess, MeanAtLeast, MeanAtMostOne, MeanZero
+from elbound.properties.evidence.budget import Budget
+from elbound.properties.evidence.intervals import Interval
+from elbound.properties.evidence.rates import Means, verdict_of_rate
+from elbound.properties.experiment import Everywhere, Exact, Measurement, Sample, Series, Situation
+from elbound.reports.row import Verdict
+from elbound.theory.claim import Claim
+from elbound.theory.evaluate import CannotEvaluate, Evaluation, Slope, symbols_of
+from elbound.theory.symbols import n
+
+# Sides that agree to this relative error cannot be told apart by any configuration: equality counts as support.
+AGREEMENT: Final = 1e-9
+# A slope is called inconsistent only when it misses the claimed exponent by more than this.
+SLOPE_BAND: Final = 0.05
+# A sure bound is widened by this share before betting, so that rounding never makes a bet negative.
+ROUNDING_SHARE: Final = 1e-9
+TINY: Final = 1e-300
+CURVE_POINTS: Final = 16
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What one configuration says of one relation.
+
+    `ratio` is left over right as observed (for >=, right over left), `certified_ratio` what is certain of it,
+    `resolution` the factor of violation that this evidence would have refuted.
+    """
+
+    verdict: Verdict
+    basis: str = ""
+    reason: str = ""
+    left: float | None = None
+    right: float | None = None
+    error: float | None = None
+    ratio: float | None = None
+    certified_ratio: float | None = None
+    resolution: float | None = None
+    log_e: float | None = None
+    replicates: int = 0
+    vacuous: bool = False
+    confirmed: bool = False
+
+
+class Trial:
+    """One measurement at one configuration, on which any number of claims and wrong versions are judged.
+
+    All of them read the same replicates; equal subexpressions are computed once.
+    """
+
+    def __init__(self, situation: Situation, measurement: Measurement | None, budget: Budget) -> None:
+        self.situation, self.measurement, self.budget = situation, measurement, budget
+        self._stages: dict[str, list[Evaluation]] = {"screen": [], "confirm": []}
+
+    def judge(self, claim: Claim) -> Judgement:
+        """The verdict on the claim here. What cannot be evaluated is an error, never evidence."""
+        if broken := claim.broken_assumption(self.situation.values, self.situation.facts):
+            return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=broken)
+        try:
+            match self.measurement:
+                case Series() if claim.is_rate:
+                    return self._rate(claim, self.measurement)
+                case Sample():
+                    return self._sample(claim)
+                case Exact() | Series():
+                    return self._exact(claim)
+        except (CannotEvaluate, ValueError, ArithmeticError, KeyError) as failure:
+            return Judgement(Verdict.ERROR, reason=f"{type(failure).__name__}: {failure}")
+
+    @cached_property
+    def _enclosed(self) -> Evaluation:
+        measured = self.measurement.ranges if isinstance(self.measurement, Sample) else self.measurement.values
+        return Evaluation(self.situation.enclosed | dict(measured), Enclosures())
+
+    # Exact
+
+    def _exact(self, claim: Claim) -> Judgement:
+        if claim.setting.random and not (claim.affine(claim.left) and claim.affine(claim.right)):
+            reason = "the relation is not affine in what is random, and expectations alone were computed"
+            return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=reason)
+        left, right = _single(self._enclosed(claim.left)), _single(self._enclosed(claim.right))
+        verdict, suffix = _compare(claim.relation, left, right)
+        basis = self.measurement.basis if isinstance(self.measurement, Exact) else "exact"
+        small, large = (right, left) if isinstance(claim.relation, Ge) else (left, right)
+        return Judgement(
+            verdict,
+            basis=basis + suffix if verdict is not Verdict.CONSISTENT else "",
+            left=_middle(left),
+            right=_middle(right),
+            error=float(left.width + right.width) / 2,
+            ratio=_quotient(_middle(small), _middle(large)),
+            certified_ratio=_quotient(float(small.low), float(large.high)),
+            resolution=1.0 + _relative_error(left, right),
+        )
+
+    # Evidence
+
+    def _sample(self, claim: Claim) -> Judgement:
+        assert isinstance(self.measurement, Sample)
+        bet = _Bet.on(claim, self._enclosed, self.measurement.variances.get(claim.left))
+        if bet.decided is not None:
+            return bet.decided
+        screen = list(self._draws("screen", self.budget.screen_replicates))
+        process, differences = bet.run(screen, self.budget.screen)
+        confirmed = process.peak >= math.log(self.budget.screen)
+        if confirmed:
+            process, differences = bet.run(self._draws("confirm", self.budget.confirm_replicates), self.budget.refute)
+        refuted = confirmed and process.peak >= math.log(self.budget.refute)
+        left, right = differences
+        basis = "the sides' sure ranges and replicates" if refuted else self._support(claim, bet, left, right)
+        verdict = Verdict.REFUTED if refuted else Verdict.SUPPORTED if basis else Verdict.CONSISTENT
+        ratio = _quotient(*(float(np.mean(side)) for side in (left, right)))
+        certified, resolution = bet.certify(left, right, ratio, self.budget.refute)
+        mean_left, mean_right = (float(np.mean(side)) for side in (left, right))
+        if bet.swapped:
+            mean_left, mean_right = mean_right, mean_left
+        return Judgement(
+            verdict,
+            basis=basis,
+            left=mean_left,
+            right=mean_right,
+            error=float(np.std(left - right) / math.sqrt(left.size)),
+            ratio=ratio,
+            certified_ratio=certified,
+            resolution=resolution,
+            log_e=process.peak,
+            replicates=left.size,
+            vacuous=bet.certain,
+            confirmed=confirmed,
+        )
+
+    def _draws(self, stage: str, replicates: int) -> Iterator[Evaluation]:
+        assert isinstance(self.measurement, Sample)
+        sample, size, parts = self.measurement, self.budget.screen_replicates, self._stages[stage]
+        for j in range(replicates // size):
+            if j == len(parts):
+                drawn = sample.draw(stage, j * size, size)
+                parts.append(Evaluation(dict(self.situation.values) | dict(drawn), Replicates()))
+            yield parts[j]
+
+    def _support(self, claim: Claim, bet: "_Bet", left: Floats, right: Floats) -> str:
+        if isinstance(claim.relation, Eq):
+            return ""
+        reverse = bet.reversed
+        if reverse is not None and math.isfinite(reverse.top):
+            process, _ = reverse.run([(right, left)], self.budget.support)
+            if process.peak >= math.log(self.budget.support):
+                return f"the left side exceeds the right surely by at most {reverse.top:.3g}"
+        return self._support_by_tail(claim, left, right)
+
+    def _support_by_tail(self, claim: Claim, left: Floats, right: Floats) -> str:
+        assert isinstance(self.measurement, Sample)
+        observed = symbols_of(claim.left) & frozenset(claim.setting.observables)
+        if claim.observed(claim.right) or isinstance(claim.relation, Ge) or len(observed) != 1:
+            return ""
+        tail = self.measurement.tails.get(next(iter(observed)))
+        if tail is None or not self._nonnegative_combination(claim, next(iter(observed))):
+            return ""
+        process = MeanAtLeast(float(np.mean(right)), kappa=tail.kappa)
+        process.update(left)
+        return f"E X^2 <= {tail.kappa:g} (E X)^2: {tail.why}" if process.peak >= math.log(self.budget.support) else ""
+
+    def _nonnegative_combination(self, claim: Claim, observable: Any) -> bool:
+        if not claim.affine(claim.left):
+            return False
+        # With the observable anywhere in [0, 1], a negative coefficient would reach below zero.
+        unit = Everywhere(Interval.of(0.0) + Interval(0.0, 1.0))
+        low = Evaluation(self.situation.enclosed | {observable: unit}, Enclosures())(claim.left).low
+        return bool(low >= -ROUNDING_SHARE)
+
+    def curves(self, claim: Claim) -> dict[str, list[float]]:
+        """Both sides at shorter horizons of the same run, for pictures; empty where the setting has no steps."""
+        if isinstance(self.measurement, Series) and claim.is_rate:
+            return self._rate_curve(claim, self.measurement)
+        if n not in self.situation.values or isinstance(self.measurement, Series | None):
+            return {}
+        horizons = np.unique(np.geomspace(1, self.situation.values[n], CURVE_POINTS).round().astype(int))
+        found: dict[str, list[float]] = {"x": [], "observed": [], "bound": []}
+        for horizon in horizons.tolist():
+            sides = self._sides_at(claim, horizon)
+            if sides is not None:
+                for name, value in zip(found, (float(horizon), *sides), strict=True):
+                    found[name].append(value)
+        return found if len(found["x"]) > 1 else {}
+
+    def _sides_at(self, claim: Claim, horizon: int) -> tuple[float, float] | None:
+        """Mean left and right at a shorter horizon, from the screen's replicates; None where nothing was measured."""
+        if isinstance(self.measurement, Sample):
+            known, arithmetic = self._stages["screen"][0], Replicates()
+        else:
+            known, arithmetic = self._enclosed, Enclosures()
+        shorter = Evaluation({**known.values, n: Interval.of(horizon) if known is self._enclosed else horizon}, arithmetic)
+        try:
+            sides = [shorter(side) for side in (claim.left, claim.right)]
+        except KeyError:
+            return None
+        left, right = (_middle(_single(x)) if isinstance(x, Interval) else float(np.mean(x)) for x in sides)
+        return left, right
+
+    # Rates
+
+    def _rate(self, claim: Claim, series: Series) -> Judgement:
+        side, other = (claim.left, claim.right) if claim.left.atoms(Slope) else (claim.right, claim.left)
+        if not isinstance(side, Slope):
+            raise ValueError(f"slope {side}: a rate is one slope against one number")
+        exponent = -_middle(_single(self._enclosed(other)))
+        grid = np.asarray(series.grid, dtype=np.float64)
+        values = np.array([self._at_index(side.args[0], series, j) for j in series.grid])
+        # The evidence core speaks of the exponent a in m^-a, the claim of the slope -a.
+        rising = isinstance(claim.relation, Ge) == (side is claim.left)
+        verdict = verdict_of_rate(*_halves(grid, values), band=_band(claim.relation, exponent, rising=rising))
+        slopes = [-slope for slope in verdict.slopes]
+        # Finite data cannot speak of a limit: the most that is said is "consistent", with the local slopes beside it.
+        word = "inconsistent" if verdict.inconsistent else "consistent"
+        return Judgement(
+            Verdict.CONSISTENT,
+            reason=f"slope {word} (approximate), local slopes {', '.join(f'{slope:.3f}' for slope in slopes)}",
+            left=slopes[-1],
+            right=-exponent,
+            error=abs(slopes[-1] - slopes[-2]),
+            ratio=_quotient(slopes[-1], -exponent),
+        )
+
+    def _rate_curve(self, claim: Claim, series: Series) -> dict[str, list[float]]:
+        side, other = (claim.left, claim.right) if claim.left.atoms(Slope) else (claim.right, claim.left)
+        exponent = _middle(_single(self._enclosed(other)))
+        values = [self._at_index(side.args[0], series, j) for j in series.grid]
+        last = series.grid[-1]
+        # The claimed power through the last point: only its slope means anything.
+        power = [values[-1] * (j / last) ** exponent for j in series.grid]
+        return {"x": [float(j) for j in series.grid], "observed": values, "bound": power}
+
+    def _at_index(self, expression: Expr, series: Series, index: int) -> float:
+        values = self.situation.enclosed | dict(series.values) | {series.index: Interval.of(float(index))}
+        return _middle(_single(Evaluation(values, Enclosures())(expression)))
+
+
+@dataclass(frozen=True)
+class _Bet:
+    """A relation ready for betting: which sides, which sure ranges, what the ranges alone decide."""
+
+    claim: Claim
+    low: Interval  # sure range of the side claimed to be smaller
+    high: Interval
+    swapped: bool
+    variance: float | None  # of the left side of an equality, where it is known
+
+    @staticmethod
+    def on(claim: Claim, enclosed: Evaluation, variance: float | None) -> "_Bet":
+        left, right = _single(enclosed(claim.left)), _single(enclosed(claim.right))
+        swapped = isinstance(claim.relation, Ge)
+        known = None if claim.observed(claim.right) else variance
+        return _Bet(claim, right, left, True, None) if swapped else _Bet(claim, left, right, False, known)
+
+    @property
+    def two_sided(self) -> bool:
+        return isinstance(self.claim.relation, Eq)
+
+    @property
+    def top(self) -> float:
+        """The sure bound on the larger side less the smaller."""
+        return float(self.high.high - self.low.low) * (1 + ROUNDING_SHARE)
+
+    @property
+    def certain(self) -> bool:
+        """Whether the ranges alone make the relation true, so that it says nothing here."""
+        return not self.two_sided and bool(self.low.high <= self.high.low)
+
+    @property
+    def reversed(self) -> "_Bet | None":
+        reverse = _Bet(self.claim, self.high, self.low, not self.swapped, None)
+        return None if self.two_sided or reverse.top <= 0 else reverse
+
+    @property
+    def decided(self) -> Judgement | None:
+        """What no replicate can change: a relation false by the sure ranges, or one without a sure bound to bet on."""
+        if bool(self.low.low > self.high.high) or (self.two_sided and bool(self.low.high < self.high.low)):
+            sides = (_middle(self.low), _middle(self.high))
+            left, right = reversed(sides) if self.swapped else sides
+            return Judgement(Verdict.REFUTED, "sure ranges", left=left, right=right, ratio=_quotient(*sides))
+        if not (math.isfinite(self.top) and self.top > 0):
+            return Judgement(Verdict.ERROR, reason=f"no sure bound on right - left: {self.top}; declare finite ranges")
+        return None
+
+    def sides(self, part: Any) -> tuple[Floats, Floats]:
+        if isinstance(part, tuple):
+            return part
+        sides = (self.claim.right, self.claim.left) if self.swapped else (self.claim.left, self.claim.right)
+        smaller, larger = (np.atleast_1d(part(side)) for side in sides)
+        smaller, larger = np.broadcast_arrays(smaller, larger)
+        return smaller, larger
+
+    def process(self, factor: float = 1.0) -> EProcess:
+        """Evidence against E[smaller] <= factor E[larger], or against equality."""
+        if not self.two_sided:
+            return MeanAtMostOne()
+        if self.variance:
+            return MeanZero(self.variance)
+        between = (self.low - self.high * factor) * (1 + ROUNDING_SHARE)
+        return BoundedMeanZero(min(float(between.low), -TINY), max(float(between.high), TINY))
+
+    def stakes(self, smaller: Floats, larger: Floats, factor: float = 1.0) -> Floats:
+        difference = smaller - factor * larger
+        if self.two_sided:
+            return difference
+        top = (factor * float(self.high.high) - float(self.low.low)) * (1 + ROUNDING_SHARE)
+        return 1.0 + difference / top
+
+    def run(self, parts: Any, threshold: float) -> tuple[EProcess, tuple[Floats, Floats]]:
+        """Bet until the threshold is passed at the end of a chunk, or no part is left; what was read, both sides."""
+        process, seen, goal = self.process(), [], math.log(threshold)
+        for part in parts:
+            smaller, larger = self.sides(part)
+            seen.append((smaller, larger))
+            stakes = self.stakes(smaller, larger)
+            for first in range(0, stakes.size, Budget().chunk):
+                process.update(stakes[first : first + Budget().chunk])
+            if process.peak >= goal:
+                break
+        smaller, larger = (np.concatenate(side) for side in zip(*seen, strict=True))
+        return process, (smaller, larger)
+
+    def certify(self, smaller: Floats, larger: Floats, ratio: float | None, threshold: float) -> tuple[float | None, float | None]:
+        """The largest factor certainly exceeded by E[smaller] / E[larger], and the violation that would be refuted."""
+        if ratio is None or not ratio > 0 or not math.isfinite(ratio):
+            return None, None
+        goal = math.log(threshold)
+
+        def refuted(factor: float) -> bool:
+            if not self.two_sided and factor * float(self.high.high) <= float(self.low.low):
+                return True
+            process = self.process(factor)
+            process.update(self.stakes(smaller, larger, factor))
+            return process.log_e >= goal
+
+        certified = _last_true(refuted, ratio * 1e-6, ratio)
+        return certified, ratio / certified if certified > 0 else math.inf
+
+
+def _last_true(test: Any, low: float, high: float) -> float:
+    """The end of a monotone test on a logarithmic scale, true below it; zero where it is false at the low end."""
+    if not test(low):
+        return 0.0
+    a, b = math.log(low), math.log(high)
+    for _ in range(30):
+        middle = (a + b) / 2
+        a, b = (middle, b) if test(math.exp(middle)) else (a, middle)
+    return math.exp(a)
+
+
+def _compare(relation: Relational, left: Interval, right: Interval) -> tuple[Verdict, str]:
+    if isinstance(relation, Ge):
+        left, right = right, left
+    agree = _relative_error(left, right) <= AGREEMENT
+    if bool(left.low > right.high) or (isinstance(relation, Eq) and bool(right.low > left.high)):
+        return Verdict.REFUTED, ""
+    if not isinstance(relation, Eq) and bool(left.high <= right.low):
+        return Verdict.SUPPORTED, ""
+    return (Verdict.SUPPORTED, f", equal to {AGREEMENT:g}") if agree else (Verdict.CONSISTENT, "")
+
+
+def _relative_error(left: Interval, right: Interval) -> float:
+    scale = max(abs(_middle(left)), abs(_middle(right)))
+    return float(left.width + right.width) / scale if scale > 0 else 0.0
+
+
+def _single(interval: Interval) -> Interval:
+    """One number out of a sum's single column; the replicates of an exact measurement are its expectations."""
+    if interval.low.size != 1:
+        raise ValueError(f"a side has shape {interval.shape}; an index was left free")
+    return Interval(interval.low.reshape(()), interval.high.reshape(()))
+
+
+def _middle(interval: Interval) -> float:
+    return float(interval.middle)
+
+
+def _quotient(small: float, large: float) -> float | None:
+    return small / large if large != 0 and math.isfinite(small) and math.isfinite(large) else None
+
+
+def _band(relation: Relational, exponent: float, *, rising: bool) -> tuple[float, float]:
+    """Where the exponent a of m^-a must lie; a slope claimed to be at least something bounds a from above."""
+    if isinstance(relation, Eq):
+        return exponent - SLOPE_BAND, exponent + SLOPE_BAND
+    return (-math.inf, exponent + SLOPE_BAND) if rising else (exponent - SLOPE_BAND, math.inf)
+
+
+def _halves(grid: Floats, values: Floats) -> tuple[Means, Means]:
+    """Two grids of exact values, the second reaching four times as far or more: the shorter is the first two thirds."""
+    short = max(4, 2 * len(grid) // 3)
+    errors = np.full(len(grid), np.finfo(np.float64).eps)
+    return Means(grid[:short], values[:short], errors[:short]), Means(grid, values, errors)
+
+

@@ -1,0 +1,255 @@
+"""The page of a run, drawn from its ledger alone: one file, no network, readable without script."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from xml.etree import ElementTree
+
+from elbound.reports.document import Scalar
+from elbound.reports.ledger import Ledger
+from elbound.reports.render import plots
+from elbound.reports.row import Entry, Row, Verdict
+from elbound.reports.summary import (
+    condense,
+    facts,
+    group,
+    headline,
+    instances_of,
+    sharpest_of,
+    smallest_of,
+    strongest_of,
+    unanswered,
+    unexpected,
+    verdict_of,
+    versions_of,
+    write_text,
+)
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from latex2mathml.converter import convert
+from markupsafe import Markup
+
+_MATHML = "{http://www.w3.org/1998/Math/MathML}"
+_TAGS = re.compile(
+    "math|mrow|mi|mn|mo|mtext|mspace|ms|msup|msub|msubsup|munder|mover|munderover|mfrac|msqrt|mroot|mtable|mtr|mtd"
+    "|mstyle|mpadded|mphantom|menclose|mmultiscripts|mprescripts|none"
+)
+_ATTRIBUTES = re.compile(
+    "display|displaystyle|scriptlevel|stretchy|fence|separator|form|accent|accentunder|movablelimits|largeop"
+    "|symmetric|minsize|maxsize|lspace|rspace|width|height|depth|mathvariant|mathsize|linethickness|columnalign"
+    "|rowalign|columnspacing|rowspacing|columnlines|rowlines|frame|notation|voffset|align"
+)
+_LONGEST_FORMULA = 20_000
+_CURVES = 3  # rows drawn with their curves, sharpest first
+_REASONS = 5
+_FEWEST = 3  # judged rows that make a distribution worth drawing
+
+_STATES = {
+    (False, False): ("good", "Everything was judged, and nothing unexpected came out."),
+    (True, False): ("bad", "Something needs attention: a claim fell, or something that must fall did not."),
+    (False, True): ("open", "Something could not be judged."),
+    (True, True): ("bad", "Something needs attention, and something could not be judged."),
+}
+
+
+def render(ledger_path: Path | str, output_dir: Path | str) -> Path:
+    """Draws `index.html` from a ledger and returns where it is; the same ledger gives the same bytes.
+
+    Raises LedgerError: the file is no readable ledger.
+        ValueError: the ledger holds rows that no entry describes, or facts of the wrong type.
+    """
+    with Ledger.open(ledger_path, readonly=True) as ledger:
+        rows, entries, run, closed = list(ledger.rows()), ledger.entries(), ledger.run, ledger.closed
+    path = Path(output_dir) / "index.html"
+    write_text(path, page(rows, entries, run, closed=closed))
+    return path
+
+
+def page(
+    rows: Sequence[Row], entries: Sequence[Entry], run: Mapping[str, Any], *, closed: bool = True
+) -> str:
+    """The whole page as text."""
+    by_claim = group(rows, entries)
+    summary = condense(by_claim, entries, run)
+    views = [_view(e, by_claim[e.name]) for e in sorted(entries, key=lambda e: (e.key, e.part or ""))]
+    claims = [view for view in views if view["entry"].kind == "claim"]
+    findings = [view for view in views if view["entry"].kind == "finding"]
+    rooms: dict[str, list[dict[str, Any]]] = {}
+    for view in claims:
+        rooms.setdefault(view["entry"].key.partition("/")[0], []).append(view)
+    return (
+        _environment()
+        .get_template("index.html.j2")
+        .render(
+            headline=headline(summary),
+            state=_STATES[unexpected(summary), unanswered(summary)],
+            run=facts(run),
+            run_data=summary["run"]["data"],
+            closed=closed,
+            papers=_papers(facts(run)["papers"], views),
+            sentences={sentence["id"]: sentence["paper"] for sentence in facts(run)["papers"]},
+            rooms=rooms,
+            claims=claims,
+            findings=findings,
+            verdicts=sorted({view["verdict"] for view in views}),
+        )
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=number, formula=formula, anchor=anchor, breakable=breakable, thousands=lambda n: f"{n:,}"
+    )
+    environment.globals.update(web=web)
+    return environment
+
+
+def anchor(name: str) -> str:
+    """A fragment identifier for a claim's name: distinct names, distinct anchors; "/" becomes "."."""
+    kept = re.sub(r"[^A-Za-z0-9/-]", lambda found: f"_{ord(found[0]):x}_", name)
+    return "c." + kept.replace("/", ".")
+
+
+def number(value: Scalar | None, digits: int = 4) -> str:
+    """A value as the page shows it: few digits, a true minus, a dash where there is none."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool | str):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}".replace("-", "−")
+    return f"{value:.{digits}g}".replace("inf", "∞").replace("-", "−")
+
+
+def breakable(name: str) -> Markup:
+    """A claim's name that may be broken after each "/"."""
+    return Markup("/<wbr>").join(name.split("/"))
+
+
+def web(link: str) -> str:
+    """The link if it leads to a web page, else nothing: no other scheme gets into a href."""
+    try:
+        parts = urlsplit(link)
+    except ValueError:
+        return ""
+    return link if parts.scheme in ("http", "https") and parts.netloc else ""
+
+
+def formula(latex: str, plain: str = "") -> Markup:
+    """A LaTeX formula as MathML; the plain text (else the LaTeX) in <code> where that cannot be done safely.
+
+    The converter undoes the escaping of its own output, so that is read back as XML and only the elements and
+    attributes of presentation MathML are let through.
+    """
+    shown = Markup("<code>{}</code>").format(plain or latex)
+    if not latex.strip() or len(latex) > _LONGEST_FORMULA:
+        return shown
+    try:
+        root = ElementTree.fromstring(convert(latex, display="block"))
+    except (
+        Exception
+    ):  # the converter raises many kinds on malformed input, RecursionError and KeyError among them
+        return shown
+    for element in root.iter():
+        element.tag = element.tag.removeprefix(_MATHML)
+        if not _TAGS.fullmatch(element.tag) or not all(map(_ATTRIBUTES.fullmatch, element.attrib)):
+            return shown
+    return Markup(ElementTree.tostring(root, encoding="unicode"))
+
+
+def _papers(
+    sentences: Sequence[Mapping[str, str]], views: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """The papers in the order of the run; under each its sentences with the claims that speak about them."""
+    papers: dict[str, list[dict[str, Any]]] = {}
+    for sentence in sentences:
+        relations = {
+            relation: [
+                view
+                for view in views
+                if {"sentence": sentence["id"], "relation": relation} in list(view["entry"].papers)
+            ]
+            for relation in ("carries", "qualifies", "contradicts")
+        }
+        papers.setdefault(sentence["paper"], []).append({**sentence, "relations": relations})
+    return [{"name": name, "sentences": listed} for name, listed in papers.items()]
+
+
+def _view(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
+    """What the page shows of one claim or finding."""
+    rows = versions.get("", [])
+    judged = [row for row in rows if row.judged]
+    where = anchor(entry.name)
+    verdict = verdict_of(rows)
+    bases = Counter(row.basis for row in judged if row.basis)
+    named = [_version(name, versions.get(name, [])) for name in versions_of(entry, versions)]
+    return {
+        "entry": entry,
+        "anchor": where,
+        "verdict": verdict,
+        "as_it_must": entry.kind == "finding" and verdict == Verdict.REFUTED,
+        "vacuous": sum(row.vacuous for row in judged),
+        "judged": len(judged),
+        "counts": [(str(v), n) for v in Verdict if (n := sum(row.verdict is v for row in rows))],
+        "bases": sorted(bases.items()),
+        "data": sorted(Counter(row.data for row in judged if row.data).items()),
+        "sharpest": sharpest_of(rows),
+        "witnesses": _witnesses(rows),
+        "instances": instances_of(rows),
+        "versions": named,
+        "killed": sum(version["killed"] for version in named),
+        "reasons": _reasons(versions),
+        "figures": _figures(where, rows),
+    }
+
+
+def _version(name: str, rows: Sequence[Row]) -> dict[str, Any]:
+    kind, _, called = name.partition(": ")
+    return {
+        "kind": {"wrong": "wrong version", "fault": "planted fault"}.get(kind, "version"),
+        "name": called or name,
+        "killed": verdict_of(rows) == Verdict.REFUTED,
+        "judged": sum(row.judged for row in rows),
+        "by": strongest_of(rows),
+        "sharpest": sharpest_of(rows),
+    }
+
+
+def _witnesses(rows: Sequence[Row]) -> list[tuple[str, Row]]:
+    strongest, smallest = strongest_of(rows), smallest_of(rows)
+    if strongest is None or smallest is None:
+        return []
+    if strongest is smallest:
+        return [("Witness, strongest and smallest", strongest)]
+    return [("Smallest witness", smallest), ("Strongest witness", strongest)]
+
+
+def _reasons(versions: Mapping[str, Sequence[Row]]) -> list[tuple[str, int]]:
+    """The commonest reasons of errors, with how often each came."""
+    errors = Counter(
+        row.reason for listed in versions.values() for row in listed if row.verdict is Verdict.ERROR
+    )
+    ranked = sorted(errors.items(), key=lambda item: (-item[1], item[0]))
+    rest = sum(n for _, n in ranked[_REASONS:])
+    return ranked[:_REASONS] + ([("other reasons", rest)] if rest else [])
+
+
+def _figures(where: str, rows: Sequence[Row]) -> list[plots.Figure]:
+    drawn: list[plots.Figure | None] = []
+    if sum(row.judged for row in rows) >= _FEWEST:
+        drawn += [plots.histogram(f"{where}.ratios", rows), plots.scatter(f"{where}.sides", rows)]
+    carrying = sorted(
+        (row for row in rows if row.judged and row.curves),
+        key=lambda row: (-(row.ratio or 0.0), row.identity),
+    )
+    drawn += [plots.curves(f"{where}.curves{i}", row) for i, row in enumerate(carrying[:_CURVES])]
+    return [figure for figure in drawn if figure is not None]

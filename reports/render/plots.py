@@ -1,0 +1,271 @@
+"""Figures as inline SVG text, coloured by the page's style sheet: one drawing serves light, dark and print.
+
+Written out directly, because a page holds three figures per claim: the same points and axes take a tenth of
+the bytes a plotting library needs, carry no generated ids, and are the same bytes on every machine.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from elbound.reports.row import Row, Verdict
+from markupsafe import Markup
+
+WIDTH, HEIGHT = 380, 250
+LEFT, RIGHT, TOP, BOTTOM = 58, 14, 14, 44
+POINTS = 400  # drawn in one scatter; the rest is thinned, and the caption says so
+SAMPLES = 160  # drawn along one curve
+BINS = 24
+
+
+Point = tuple[Row, float, float]  # right side, left side
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """An SVG element and the sentence under it."""
+
+    svg: Markup
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """An axis from start to stop pixels over [low, high]; low and high are base-10 logarithms where log."""
+
+    low: float
+    high: float
+    start: float
+    stop: float
+    log: bool
+    whole: bool = False
+
+    @classmethod
+    def over(cls, values: Sequence[float], pixels: tuple[float, float], *, log: bool) -> "Scale":
+        """The axis that holds all values with a small margin."""
+        places = [math.log10(v) for v in values] if log else list(values)
+        low, high = min(places), max(places)
+        size = max(abs(low), abs(high))
+        margin = 0.05 * (high - low)
+        if high - low <= 1e-12 * size or high - low < 1e-290:  # one value, or as good as one
+            margin = 0.3 if log else max(0.3 * size, 1e-280)
+        return cls(low - margin, high + margin, *pixels, log)
+
+    def at(self, value: float) -> float:
+        """The pixel of a value."""
+        place = math.log10(value) if self.log else value
+        return self.start + (self.stop - self.start) * (place - self.low) / (self.high - self.low)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Pixels and labels of about five round places."""
+        span = self.high - self.low
+        if self.log and (span >= 2 or max(abs(self.low), abs(self.high)) > 290):  # 10**309 overflows
+            apart = max(1, math.ceil(span / 5))
+            return [(self._pixel(k), _power(k)) for k in _multiples(self.low, self.high, apart)]
+        if self.log and span >= 0.9:
+            marks = [
+                (math.log10(m) + k, k, m) for k in _multiples(self.low - 1, self.high, 1) for m in (1, 2, 5)
+            ]
+            return [(self._pixel(u), f"{m * 10.0**k:.3g}") for u, k, m in marks if self.low <= u <= self.high]
+        low, high = (10.0**self.low, 10.0**self.high) if self.log else (self.low, self.high)
+        step = max(_round_step(high - low), 1.0 if self.whole else 0.0)
+        return [(self.at(k * step), f"{k * step:.6g}") for k in _multiples(low / step, high / step, 1)]
+
+    def _pixel(self, place: float) -> float:
+        return self.start + (self.stop - self.start) * (place - self.low) / (self.high - self.low)
+
+
+def _multiples(low: float, high: float, step: int) -> list[int]:
+    first = math.ceil(low / step) * step
+    return list(range(first, math.floor(high) + 1, step))
+
+
+def _round_step(span: float) -> float:
+    raw = span / 4
+    power = 10.0 ** math.floor(math.log10(raw))
+    return next(m * power for m in (1, 2, 5, 10) if m * power >= raw * 0.999)
+
+
+def _power(exponent: int) -> str:
+    if abs(exponent) <= 3:
+        return f"{10.0**exponent:g}"
+    return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def _px(pixel: float) -> str:
+    return f"{pixel:.1f}".removesuffix(".0")
+
+
+def _path(points: Iterable[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{_px(x)} {_px(y)}" for x, y in points)
+
+
+def _frame(
+    identity: str, title: str, described: str, labels: tuple[str, str], x: Scale, y: Scale, body: str
+) -> Markup:
+    """Axes, grid and labels around a body; title and description name the figure for who does not see it."""
+    right, floor = WIDTH - RIGHT, HEIGHT - BOTTOM
+    grid = "".join(f"M{_px(p)} {TOP}V{floor}" for p, _ in x.ticks())
+    grid += "".join(f"M{LEFT} {_px(p)}H{right}" for p, _ in y.ticks())
+    words = "".join(
+        f'<text x="{_px(p)}" y="{floor + 15}" class="mid">{label}</text>' for p, label in x.ticks()
+    )
+    words += "".join(
+        f'<text x="{LEFT - 6}" y="{_px(p + 3.5)}" class="end">{label}</text>' for p, label in y.ticks()
+    )
+    middle = (TOP + floor) / 2
+    words += f'<text x="{(LEFT + right) / 2:g}" y="{HEIGHT - 8}" class="mid name">{labels[0]}</text>'
+    words += f'<text transform="translate(13 {middle:g}) rotate(-90)" class="mid name">{labels[1]}</text>'
+    head = Markup('<title id="{0}-t">{1}</title><desc id="{0}-d">{2}</desc>').format(
+        identity, title, described
+    )
+    return Markup(
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="{identity}-t {identity}-d">{head}'
+        f'<path class="grid" d="{grid}"/>{body}'
+        f'<path class="axis" d="M{LEFT} {TOP}V{floor}H{right}"/>{words}</svg>'
+    )
+
+
+def _axes(xs: Sequence[float], ys: Sequence[float], *, log: tuple[bool, bool]) -> tuple[Scale, Scale]:
+    return (
+        Scale.over(xs, (LEFT, WIDTH - RIGHT), log=log[0]),
+        Scale.over(ys, (HEIGHT - BOTTOM, TOP), log=log[1]),
+    )
+
+
+def histogram(identity: str, rows: Sequence[Row]) -> Figure | None:
+    """How the ratios of the judged rows are distributed, on a log axis with 1 marked; None if none fits."""
+    ratios = [row.ratio for row in rows if row.judged and row.ratio is not None]
+    drawn = [r for r in ratios if 0 < r < math.inf]
+    if not drawn:
+        return None
+    x, _ = _axes([*drawn, 1.0], [0.0], log=(True, False))
+    counts = [0] * BINS
+    for ratio in drawn:
+        counts[min(BINS - 1, int(BINS * (math.log10(ratio) - x.low) / (x.high - x.low)))] += 1
+    floor = HEIGHT - BOTTOM
+    y = Scale(0.0, max(counts) * 1.08, floor, TOP, log=False, whole=True)
+    wide = (x.stop - x.start) / BINS
+    bars = "".join(
+        f"M{_px(x.start + i * wide + 0.7)} {floor}V{_px(y.at(n))}h{_px(wide - 1.4)}V{floor}z"
+        for i, n in enumerate(counts)
+        if n
+    )
+    body = f'<path class="bar" d="{bars}"/><path class="one" d="M{_px(x.at(1.0))} {floor}V{TOP}"/>'
+    left = len(ratios) - len(drawn)
+    described = f"{len(drawn)} ratios from {min(drawn):.3g} to {max(drawn):.3g}; the dashed line marks 1."
+    caption = "Ratio of the two sides per judged configuration; at the dashed line, 1, the bound is attained."
+    caption += f" Not drawn, being zero, negative or not finite: {left:,}." if left else ""
+    svg = _frame(identity, "Histogram of ratios", described, ("ratio", "configurations"), x, y, body)
+    return Figure(svg, caption)
+
+
+def scatter(identity: str, rows: Sequence[Row]) -> Figure | None:
+    """Left against right side of every judged row, log-log, with the line of equality; None if none fits."""
+    both = [
+        (row, row.right, row.left)
+        for row in rows
+        if row.judged and row.left is not None and row.right is not None
+    ]
+    drawn = [(row, p, q) for row, p, q in both if 0 < p < math.inf and 0 < q < math.inf]
+    if not drawn:
+        return None
+    shown = _thin(drawn)
+    sides = [side for _, p, q in shown for side in (p, q)]
+    x, y = _axes(
+        sides, sides, log=(True, True)
+    )  # one range for both, so that the line of equality is a diagonal
+    body = f'<path class="one" d="{_path([(x.start, y.start), (x.stop, y.stop)])}"/>'
+    fell = [(x.at(p), y.at(q)) for row, p, q in shown if row.verdict is Verdict.REFUTED]
+    held = [(x.at(p), y.at(q)) for row, p, q in shown if row.verdict is not Verdict.REFUTED]
+    body += f'<path class="dot" d="{"".join(f"M{_px(p)} {_px(q)}h0" for p, q in held)}"/>' if held else ""
+    body += f'<path class="cross" d="{"".join(map(_cross, fell))}"/>' if fell else ""
+    described = (
+        f"{len(held)} dots, and {len(fell)} crosses for refuted configurations, with the line of equality."
+    )
+    caption = _scatter_caption(len(both), len(drawn), len(shown), refuted=bool(fell))
+    svg = _frame(identity, "Left side against right side", described, ("right side", "left side"), x, y, body)
+    return Figure(svg, caption)
+
+
+def _scatter_caption(both: int, drawn: int, shown: int, *, refuted: bool) -> str:
+    caption = "Each dot is one configuration" + (", each cross a refuted one" if refuted else "")
+    caption += "; on the dashed line both sides are equal."
+    if shown < drawn:
+        caption += (
+            f" {shown:,} of {drawn:,} drawn: {POINTS // 2} refuted or sharpest, the rest evenly spread."
+        )
+    if drawn < both:
+        caption += f" Not drawn, a side being zero, negative or not finite: {both - drawn:,}."
+    return caption
+
+
+def _cross(place: tuple[float, float]) -> str:
+    x, y = _px(place[0] - 3.5), _px(place[1] - 3.5)
+    return f"M{x} {y}l7 7m0-7l-7 7"
+
+
+def _thin(drawn: Sequence[Point]) -> list[Point]:
+    """At most POINTS rows: the refuted and then the sharpest first, the rest evenly spread over ratios."""
+
+    def rank(point: Point) -> tuple[bool, float, str]:
+        row = point[0]
+        return (row.verdict is not Verdict.REFUTED, -(row.ratio or 0.0), row.identity)
+
+    ranked = sorted(drawn, key=rank)
+    if len(ranked) <= POINTS:
+        return ranked
+    kept = POINTS // 2
+    step = (len(ranked) - kept - 1) / (POINTS - kept - 1)
+    return ranked[:kept] + [ranked[kept + round(i * step)] for i in range(POINTS - kept)]
+
+
+_STYLES = {"observed": "solid", "bound": "dashed"}  # every other curve is dotted
+
+
+def curves(identity: str, row: Row) -> Figure | None:
+    """The curves of one row over its "x", on log axes where all is positive; None if nothing can be drawn."""
+    lines = {name: _line(row.curves, name) for name in sorted(row.curves) if name != "x"}
+    lines = {name: line for name, line in lines.items() if line}
+    if not lines:
+        return None
+    xs, ys = ([place[i] for line in lines.values() for place in line] for i in (0, 1))
+    x, y = _axes(xs, ys, log=(min(xs) > 0, min(ys) > 0))
+    band = {"low", "high"} & lines.keys() if {"low", "high"} <= lines.keys() else set()
+    body = _band(lines["low"], lines["high"], x, y) if band else ""
+    for name in sorted(lines.keys() - band):
+        path = _path((x.at(p), y.at(q)) for p, q in lines[name])
+        body += f'<path class="line {name if name in _STYLES else "other"}" d="{path}"/>'
+    described = "; ".join(f"{name} ends at {line[-1][1]:.3g}" for name, line in lines.items()) + "."
+    caption = _curves_caption(row, lines, band)
+    svg = _frame(identity, "Curves of one configuration", described, ("index", "value"), x, y, body)
+    return Figure(svg, caption)
+
+
+def _curves_caption(row: Row, lines: Mapping[str, object], band: set[str]) -> str:
+    said = [f"{_STYLES.get(name, 'dotted')}: {name}" for name in lines if name not in band]
+    said += ["band: low to high"] if band else []
+    caption = f"{row.identity} ({row.origin}): {'; '.join(said)}."
+    longest = max(len(row.curves[name]) for name in lines)
+    caption += f" Drawn through at most {SAMPLES} of {longest:,} places." if longest > SAMPLES else ""
+    missing = [name for name in row.curves if name != "x" and name not in lines]
+    caption += f" Not drawn, not finite or not as long as x: {', '.join(missing)}." if missing else ""
+    return caption
+
+
+def _band(low: Sequence[tuple[float, float]], high: Sequence[tuple[float, float]], x: Scale, y: Scale) -> str:
+    outline = [*low, *reversed(high)]
+    return f'<path class="band" d="{_path((x.at(p), y.at(q)) for p, q in outline)}z"/>'
+
+
+def _line(given: Mapping[str, Sequence[float]], name: str) -> list[tuple[float, float]]:
+    """The finite points of one curve, at most SAMPLES of them, both ends kept; none if "x" misfits."""
+    values = given[name]
+    xs = given.get("x", range(1, len(values) + 1))
+    if len(xs) != len(values):
+        return []
+    places = [(float(p), q) for p, q in zip(xs, values, strict=True) if abs(p) < 1e300 and abs(q) < 1e300]
+    if len(places) <= SAMPLES:
+        return places
+    step = (len(places) - 1) / (SAMPLES - 1)
+    return [places[round(i * step)] for i in range(SAMPLES)]

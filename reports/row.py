@@ -1,0 +1,180 @@
+"""What one run says: a row per judged configuration, an entry per claim of the catalogue."""
+
+import enum
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import ClassVar
+
+from elbound.reports.document import (
+    Document,
+    Reader,
+    Scalar,
+    among,
+    flag,
+    integer,
+    mapping,
+    number,
+    one_of,
+    optional,
+    record,
+    scalar,
+    several,
+    tagged,
+    text,
+)
+
+
+class Verdict(enum.StrEnum):
+    """What became of one claim in one configuration."""
+
+    SUPPORTED = "supported"
+    CONSISTENT = "consistent"
+    REFUTED = "refuted"
+    ASSUMPTION_NOT_MET = "assumption not met"
+    ERROR = "error"
+
+
+JUDGED = frozenset({Verdict.SUPPORTED, Verdict.CONSISTENT, Verdict.REFUTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Row(Document):
+    """One claim (or one wrong version of it) judged in one configuration.
+
+    claim is the key, or key/part; version is "" for the claim itself, else "wrong: ..." or "fault: ...".
+    left, right are the two sides with the measurement's error; ratio is left / right in the direction of the
+    relation, certified_ratio its certified lower end; log_e the log of the evidence against the claim.
+    curves hold what a plot over an index needs ("x", "observed", "bound", "low", "high").
+    expected is True where refutation is what must happen.
+
+    Raises ValueError: a field has the wrong type.
+    """
+
+    claim: str
+    version: str
+    experiment: str
+    origin: str
+    configuration: Mapping[str, Scalar]
+    parameters: Mapping[str, float]
+    verdict: Verdict
+    basis: str
+    reason: str
+    left: float | None
+    right: float | None
+    error: float | None
+    ratio: float | None
+    certified_ratio: float | None
+    resolution: float | None
+    log_e: float | None
+    replicates: int
+    device: str
+    dtype: str
+    epoch: int
+    data: str
+    curves: Mapping[str, Sequence[float]]
+    expected: bool
+    vacuous: bool
+    seconds: float
+
+    READERS: ClassVar[Mapping[str, Reader]] = {
+        "claim": text,
+        "version": text,
+        "experiment": text,
+        "origin": text,
+        "configuration": mapping(scalar),
+        "parameters": mapping(number),
+        "verdict": one_of(Verdict),
+        "basis": text,
+        "reason": text,
+        "left": optional(number),
+        "right": optional(number),
+        "error": optional(number),
+        "ratio": optional(number),
+        "certified_ratio": optional(number),
+        "resolution": optional(number),
+        "log_e": optional(number),
+        "replicates": integer,
+        "device": text,
+        "dtype": text,
+        "epoch": integer,
+        "data": text,
+        "curves": mapping(several(number)),
+        "expected": flag,
+        "vacuous": flag,
+        "seconds": number,
+    }
+    TAGGED: ClassVar[frozenset[str]] = frozenset({"configuration"})
+
+    @property
+    def identity(self) -> str:
+        """12 hexadecimal digits that name claim, version, experiment, configuration and epoch."""
+        named = [self.claim, self.version, self.experiment, tagged(self.configuration), self.epoch]
+        canonical = json.dumps(named, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return blake2b(canonical.encode(), digest_size=6).hexdigest()
+
+    @property
+    def judged(self) -> bool:
+        """Whether the configuration met the assumptions and was measured without error."""
+        return self.verdict in JUDGED
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Document):
+    """What the catalogue says of one claim or finding, all of it as text.
+
+    assumptions: mappings with "text" and "latex". papers: mappings with "sentence" (the id of a sentence of
+    the run) and "relation" (carries, qualifies or contradicts). tight: the claim must reach its ratio floor
+    on its equality instances. repaired_by: for a finding, the condition that makes the statement true.
+
+    Raises ValueError: a field has the wrong type.
+    """
+
+    key: str
+    part: str | None
+    kind: str
+    setting: str
+    title: str
+    statement: str
+    latex: str
+    assumptions: Sequence[Mapping[str, str]]
+    standing: str
+    source: str
+    source_link: str
+    proof: str
+    papers: Sequence[Mapping[str, str]]
+    wrong: Sequence[str]
+    faults: Sequence[str]
+    tight: bool
+    repaired_by: str
+
+    READERS: ClassVar[Mapping[str, Reader]] = {
+        "key": text,
+        "part": optional(text),
+        "kind": among("claim", "finding"),
+        "setting": text,
+        "title": text,
+        "statement": text,
+        "latex": text,
+        "assumptions": several(record(text=text, latex=text)),
+        "standing": text,
+        "source": text,
+        "source_link": text,
+        "proof": text,
+        "papers": several(record(sentence=text, relation=among("carries", "qualifies", "contradicts"))),
+        "wrong": several(text),
+        "faults": several(text),
+        "tight": flag,
+        "repaired_by": text,
+    }
+
+    @property
+    def name(self) -> str:
+        """key, or key/part: what rows call the claim."""
+        return self.key if self.part is None else f"{self.key}/{self.part}"
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """The versions that must fall, as rows name them."""
+        return (*(f"wrong: {name}" for name in self.wrong), *(f"fault: {name}" for name in self.faults))

@@ -1,0 +1,322 @@
+"""What a run amounts to: rows, entries and facts of the run in, `summary.json` (schema 1) out."""
+
+import json
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from elbound.reports.document import integer, mapping, number, plain, record, scalar, several, text
+from elbound.reports.row import JUDGED, Entry, Row, Verdict
+
+SCHEMA = 1
+NOT_JUDGED = "not judged"
+INSTANCE = "instance: "
+
+_RUN = {
+    "started": (text, ""),
+    "wall_s": (number, 0.0),
+    "profile": (text, ""),
+    "device": (text, ""),
+    "dtype": (text, ""),
+    "epoch": (integer, 0),
+    "data": (mapping(integer), {}),
+    "executions": (integer, 0),
+    "alpha_suite": (number, 0.0),
+    "achieved_false_refutation_bound": (number, 0.0),
+    "versions": (mapping(scalar), {}),
+}
+_PAPERS = several(record(id=text, paper=text, sentence=text, standing=text))
+
+
+def facts(run: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of a run that reports show, each of its type, neutral where the run says nothing.
+
+    Raises ValueError: a fact has the wrong type.
+    """
+    found = {}
+    for name, (read, default) in (*_RUN.items(), ("papers", (_PAPERS, ()))):
+        try:
+            found[name] = read(run.get(name, default))
+        except ValueError as error:
+            raise ValueError(f"run fact {name}: {error}") from None
+    return found
+
+
+def summarise(rows: Iterable[Row], entries: Sequence[Entry], run: Mapping[str, Any]) -> dict[str, Any]:
+    """The summary of a run, schema 1: the same rows in any order give the same summary.
+
+    Raises ValueError: a row of a claim that no entry describes, or a fact of the run of the wrong type.
+    """
+    return condense(group(rows, entries), entries, run)
+
+
+def condense(
+    by_claim: Mapping[str, Mapping[str, Sequence[Row]]], entries: Sequence[Entry], run: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The summary, schema 1, of rows that are grouped already."""
+    claims, findings = [], []
+    for entry in sorted(entries, key=lambda e: (e.key, e.part or "")):
+        versions = by_claim[entry.name]
+        if entry.kind == "claim":
+            claims.append(_claim(entry, versions))
+        else:
+            findings.append(_finding(entry, versions))
+    known = facts(run)
+    shown = {name: known[name] for name in _RUN}
+    shown["data"] = shown["data"] or _total(claim["data"] for claim in claims)
+    return {"schema": SCHEMA, "run": shown, "claims": claims, "findings": findings}
+
+
+def group(rows: Iterable[Row], entries: Sequence[Entry]) -> dict[str, dict[str, list[Row]]]:
+    """Rows by claim and version, each list in the order of identities.
+
+    Raises ValueError: a row of a claim that no entry describes.
+    """
+    by_claim: dict[str, dict[str, list[Row]]] = {entry.name: defaultdict(list) for entry in entries}
+    for row in rows:
+        if row.claim not in by_claim:
+            raise ValueError(f"no entry describes claim {row.claim!r}, of which there are rows")
+        by_claim[row.claim][row.version].append(row)
+    for versions in by_claim.values():
+        for listed in versions.values():
+            listed.sort(key=_place)
+    return by_claim
+
+
+def _place(row: Row) -> tuple[str, ...]:
+    measured = (row.left, row.right, row.ratio, row.certified_ratio, row.log_e, row.replicates)
+    return (row.identity, row.origin, row.verdict, row.basis, row.reason, repr(measured))
+
+
+def verdict_of(rows: Sequence[Row]) -> str:
+    """Refuted if a row is, supported if every judged row is, else consistent; "not judged" if none is."""
+    verdicts = {row.verdict for row in rows if row.judged}
+    if not verdicts:
+        return NOT_JUDGED
+    if Verdict.REFUTED in verdicts:
+        return Verdict.REFUTED
+    return Verdict.SUPPORTED if verdicts == {Verdict.SUPPORTED} else Verdict.CONSISTENT
+
+
+def basis_of(rows: Sequence[Row]) -> str:
+    """What the verdict rests on: the bases of the rows that decide it."""
+    refuted = [row for row in rows if row.verdict is Verdict.REFUTED]
+    return ", ".join(sorted({row.basis for row in refuted or rows if row.judged and row.basis}))
+
+
+def sharpest_of(rows: Sequence[Row]) -> Row | None:
+    """The judged row whose ratio is largest; among equals the one of smallest configuration."""
+    judged = [row for row in rows if row.judged and row.ratio is not None and not math.isnan(row.ratio)]
+    return max(judged, key=lambda row: (row.ratio, -_size(row)[1]), default=None)
+
+
+def strongest_of(rows: Sequence[Row]) -> Row | None:
+    """The refuted row with the most evidence: exact ones first, then by log evidence, then by ratio."""
+
+    def evidence(row: Row) -> tuple[float, float, float]:
+        return (_known(row.log_e, math.inf), _known(row.certified_ratio), _known(row.ratio))
+
+    return max((row for row in rows if row.verdict is Verdict.REFUTED), key=evidence, default=None)
+
+
+def smallest_of(rows: Sequence[Row]) -> Row | None:
+    """The refuted row that is simplest to read: shrunk ones first, then the shortest configuration."""
+    return min((row for row in rows if row.verdict is Verdict.REFUTED), key=_size, default=None)
+
+
+def _known(value: float | None, absent: float = -math.inf) -> float:
+    return absent if value is None or math.isnan(value) else value
+
+
+def _size(row: Row) -> tuple[bool, int, str]:
+    return (row.origin != "shrunk", len(json.dumps(plain(row.configuration))), row.identity)
+
+
+def instances_of(rows: Sequence[Row]) -> dict[str, Row]:
+    """The named instances: for each the judged row of largest ratio."""
+    named = defaultdict(list)
+    for row in rows:
+        if row.origin.startswith(INSTANCE):
+            named[row.origin.removeprefix(INSTANCE)].append(row)
+    sharpest = {name: sharpest_of(named[name]) for name in sorted(named)}
+    return {name: row for name, row in sharpest.items() if row is not None}
+
+
+def versions_of(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> list[str]:
+    """The versions that must fall: those the catalogue names, then those that only rows name."""
+    return [*entry.versions, *sorted(v for v in versions if v and v not in entry.versions)]
+
+
+def _witness(row: Row | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    shown = (
+        "experiment",
+        "origin",
+        "basis",
+        "reason",
+        "left",
+        "right",
+        "error",
+        "ratio",
+        "certified_ratio",
+        "log_e",
+    )
+    return {
+        "identity": row.identity,
+        "configuration": dict(row.configuration),
+        "parameters": dict(row.parameters),
+        "replicates": row.replicates,
+        **{name: getattr(row, name) for name in shown},
+    }
+
+
+def _witnesses(rows: Sequence[Row]) -> dict[str, Any] | None:
+    strongest = _witness(strongest_of(rows))
+    return None if strongest is None else {"strongest": strongest, "smallest": _witness(smallest_of(rows))}
+
+
+def _total(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for count in counts:
+        total.update(count)
+    return dict(sorted(total.items()))
+
+
+def _claim(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
+    rows = versions.get("", [])
+    judged = [row for row in rows if row.judged]
+    counts = Counter(row.verdict for row in rows)
+    sharpest = sharpest_of(rows)
+    named = [
+        {
+            "name": name.removeprefix("wrong: "),
+            "killed": verdict_of(versions.get(name, [])) == Verdict.REFUTED,
+        }
+        for name in versions_of(entry, versions)
+    ]
+    return {
+        "key": entry.key,
+        "part": entry.part,
+        "setting": entry.setting,
+        "statement": entry.statement,
+        "latex": entry.latex,
+        "standing": entry.standing,
+        "source": entry.source,
+        "verdict": verdict_of(rows),
+        "basis": basis_of(rows),
+        "vacuous": bool(judged) and all(row.vacuous for row in judged),
+        # an error in a wrong version leaves the claim as unexamined as one in the claim itself
+        "configurations": {str(verdict): counts[verdict] for verdict in Verdict}
+        | {"error": _errors(versions)},
+        "instances": {name: row.ratio for name, row in instances_of(rows).items()},
+        "sharpest": {
+            "ratio": sharpest and sharpest.ratio,
+            "certified_ratio": sharpest and sharpest.certified_ratio,
+            "at": dict(sharpest.configuration) if sharpest else {},
+        },
+        "mutants": {"named": named, "ladder": {"total": 0, "false": 0, "killed": 0, "survivors": []}},
+        "data": dict(sorted(Counter(row.data for row in judged if row.data).items())),
+        "witness": _witnesses(rows),
+    }
+
+
+def _finding(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
+    rows = versions.get("", [])
+    return {
+        "key": entry.name,
+        "statement": entry.statement,
+        "verdict": Verdict.ERROR if _errors(versions) else verdict_of(rows),
+        "witness": _witnesses(rows),
+        "source": entry.source,
+    }
+
+
+def _errors(versions: Mapping[str, Sequence[Row]]) -> int:
+    return sum(row.verdict is Verdict.ERROR for listed in versions.values() for row in listed)
+
+
+def named_versions(summary: Mapping[str, Any]) -> tuple[int, int]:
+    """How many named wrong versions and faults were refuted, and how many there are."""
+    named = [version for claim in summary["claims"] for version in claim["mutants"]["named"]]
+    return sum(version["killed"] for version in named), len(named)
+
+
+def exit_code(summary: Mapping[str, Any]) -> int:
+    """0: all judged, no claim refuted, all findings and wrong versions refuted; 1: not so; 2: not all judged.
+
+    2 takes precedence: a run with an error, with a claim or finding that no configuration judged, or with
+    nothing to judge at all, has not answered the question.
+    """
+    return 2 if unanswered(summary) else int(unexpected(summary))
+
+
+def unanswered(summary: Mapping[str, Any]) -> bool:
+    """Whether something could not be judged, or there was nothing to judge."""
+    both = [*summary["claims"], *summary["findings"]]
+    errors = any(claim["configurations"]["error"] for claim in summary["claims"])
+    return not both or errors or any(one["verdict"] in (NOT_JUDGED, Verdict.ERROR) for one in both)
+
+
+def unexpected(summary: Mapping[str, Any]) -> bool:
+    """Whether a claim was refuted, or a judged finding or wrong version was not."""
+    killed, named = named_versions(summary)
+    refuted = any(claim["verdict"] == Verdict.REFUTED for claim in summary["claims"])
+    stands = (Verdict.SUPPORTED, Verdict.CONSISTENT)
+    return refuted or killed < named or any(finding["verdict"] in stands for finding in summary["findings"])
+
+
+def count(n: int, thing: str) -> str:
+    """A number with its noun: 1 claim, 2 claims, 1,204 claims."""
+    return f"{n:,} {thing}" if n == 1 else f"{n:,} {thing}s"
+
+
+def headline(summary: Mapping[str, Any]) -> str:
+    """The outcome of a run in words, such as "11 claims judged on 812 configurations: none refuted; ..."."""
+    claims, findings = summary["claims"], summary["findings"]
+    judged = [claim for claim in claims if claim["verdict"] != NOT_JUDGED]
+    if not judged and not any(finding["verdict"] != NOT_JUDGED for finding in findings):
+        return "Nothing was judged."
+    configurations = sum(claim["configurations"][verdict] for claim in claims for verdict in JUDGED)
+    refuted = sum(claim["verdict"] == Verdict.REFUTED for claim in claims)
+    judged_on = f"{count(len(judged), 'claim')} judged on {count(configurations, 'configuration')}"
+    said = [f"{judged_on}: {refuted or 'none'} refuted"]
+    if findings:
+        said.append(_fallen(sum(f["verdict"] == Verdict.REFUTED for f in findings), len(findings)))
+    killed, named = named_versions(summary)
+    if named:
+        said.append(
+            f"{killed:,} of {count(named, 'wrong version')} {'was' if named == 1 else 'were'} refuted"
+        )
+    if unjudged := sum(one["verdict"] == NOT_JUDGED for one in [*claims, *findings]):
+        said.append(f"{count(unjudged, 'statement')} could not be judged")
+    errors = sum(claim["configurations"]["error"] for claim in claims)
+    if errors := errors + sum(finding["verdict"] == Verdict.ERROR for finding in findings):
+        said.append(f"{count(errors, 'error')}")
+    return "; ".join(said) + "."
+
+
+def _fallen(fallen: int, total: int) -> str:
+    if fallen < total:
+        return (
+            f"only {fallen:,} of {count(total, 'finding')} fell"
+            if fallen
+            else f"no finding of {total:,} fell"
+        )
+    words = {1: "the finding fell", 2: "both findings fell"}
+    return words.get(total, f"all {total:,} findings fell")
+
+
+def write_text(path: Path, content: str) -> None:
+    """Writes a file whole or not at all: a reader never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".tmp")
+    unfinished.write_text(content, encoding="utf-8", newline="\n")
+    unfinished.replace(path)
+
+
+def write_summary(summary: Mapping[str, Any], path: Path | str) -> None:
+    """Writes `summary.json`, whole or not at all; infinities and nan become their names."""
+    write_text(Path(path), json.dumps(plain(summary), indent=1, allow_nan=False) + "\n")

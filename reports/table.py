@@ -1,0 +1,139 @@
+"""The outcome of a run on a terminal: a table of claims, a table of findings, and progress while it runs."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from elbound.reports.row import JUDGED, Row, Verdict
+from elbound.reports.summary import NOT_JUDGED, headline
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+from rich.text import Text
+
+_STYLES = {
+    "supported": "green",
+    "consistent": "cyan",
+    "refuted": "bold red",
+    "error": "bold magenta",
+    NOT_JUDGED: "yellow",
+}
+
+
+def figure(value: float | None) -> str:
+    """A number in at most four significant digits, a dash where there is none."""
+    return "-" if value is None else f"{value:.4g}"
+
+
+def claims_table(summary: Mapping[str, Any]) -> Table:
+    """Claims of a summary: standing, verdict, basis, configurations judged, ratios, versions refuted."""
+    table = Table(title="Claims", title_justify="left", pad_edge=False)
+    for name in ("claim", "standing", "verdict", "basis"):
+        table.add_column(name, overflow="fold")
+    for name in ("judged", "sharpest", "certified", "wrong refuted"):
+        table.add_column(name, justify="right")
+    for claim in summary["claims"]:
+        named = claim["mutants"]["named"]
+        judged = sum(claim["configurations"][verdict] for verdict in JUDGED)
+        table.add_row(
+            _said(claim["key"] if claim["part"] is None else f"{claim['key']}/{claim['part']}"),
+            _said(claim["standing"]),
+            _verdict(claim["verdict"], ", vacuous" if claim["vacuous"] else ""),
+            _said(claim["basis"]),
+            f"{judged:,}",
+            figure(claim["sharpest"]["ratio"]),
+            figure(claim["sharpest"]["certified_ratio"]),
+            f"{sum(version['killed'] for version in named)}/{len(named)}",
+        )
+    return table
+
+
+def findings_table(summary: Mapping[str, Any]) -> Table:
+    """Findings of a summary, each with its verdict; refuted is what must be."""
+    table = Table(title="Findings (statements that must fall)", title_justify="left", pad_edge=False)
+    for name in ("finding", "verdict", "ratio of its witness", "replay"):
+        table.add_column(name, overflow="fold")
+    for finding in summary["findings"]:
+        strongest = (finding["witness"] or {}).get("strongest") or {}
+        verdict = Text("refuted, as it must be", "green") if finding["verdict"] == Verdict.REFUTED else None
+        table.add_row(
+            _said(finding["key"]),
+            verdict or _verdict(finding["verdict"], ", should be refuted"),
+            figure(strongest.get("ratio")),
+            Text(f"elbound replay {strongest['identity']}" if strongest else "-"),
+        )
+    return table
+
+
+def _said(words: str) -> Text:
+    """Text from a row or entry with whatever could steer a terminal replaced."""
+    return Text("".join(c if c.isprintable() else "\ufffd" for c in words))
+
+
+def _verdict(verdict: str, note: str) -> Text:
+    return Text(verdict + note, _STYLES.get(verdict, ""))
+
+
+def show(summary: Mapping[str, Any], console: Console, report: Path | str) -> None:
+    """Prints the tables, the outcome in one sentence, the error rate reached, and where the report lies."""
+    if summary["claims"]:
+        console.print(claims_table(summary))
+    if summary["findings"]:
+        console.print(findings_table(summary))
+    for claim in summary["claims"]:
+        survivors = [version["name"] for version in claim["mutants"]["named"] if not version["killed"]]
+        if survivors:
+            console.print(_said(f"{claim['key']}: not refuted: {', '.join(survivors)}"), style="yellow")
+    run = summary["run"]
+    console.print(Text(headline(summary), "bold"))
+    achieved, allowed = run["achieved_false_refutation_bound"], run["alpha_suite"]
+    console.print(
+        f"Chance of any false refutation in this run: at most {achieved:.3g} (allowed {allowed:.3g})."
+    )
+    console.print(Text(f"Report: {report}"))
+
+
+class Progress:
+    """Progress over the tasks of a run: a live bar on a terminal, about ten plain lines elsewhere."""
+
+    def __init__(self, total: int, console: Console) -> None:
+        self._total = max(total, 1)
+        self._console = console
+        self._done = 0
+        self._verdicts: Counter[str] = Counter()
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._bar = Bar(*columns, console=console, transient=True) if console.is_terminal else None
+        self._line: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+            self._line = self._bar.add_task("judging", total=self._total)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def finish(self, task: str, rows: Iterable[Row]) -> None:
+        """Counts one finished task; refutations that were not asked for and errors are told at once."""
+        for row in rows:
+            unexpected = row.verdict is Verdict.REFUTED and not row.expected
+            self._verdicts["unexpectedly refuted" if unexpected else str(row.verdict)] += 1
+            if unexpected or row.verdict is Verdict.ERROR:
+                said = f"{row.verdict}: {row.claim} {row.version} ({row.identity}) {row.reason}"
+                self._console.print(_said(" ".join(said.split())), style=_STYLES[row.verdict])
+        self._done += 1
+        self._tell(task)
+
+    def _tell(self, task: str) -> None:
+        if self._bar is not None and self._line is not None:
+            self._bar.update(self._line, completed=self._done, description=task.replace("[", r"\["))
+        elif self._done * 10 // self._total > (self._done - 1) * 10 // self._total:
+            counts = ", ".join(f"{n} {verdict}" for verdict, n in sorted(self._verdicts.items()))
+            self._console.print(Text(f"{self._done}/{self._total} tasks: {counts}"))

@@ -1,0 +1,1 @@
+"""What is claimed: settings, claims and their sources, in symbols only."""

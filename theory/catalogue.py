@@ -1,0 +1,66 @@
+"""Every claim the project carries, found by walking the modules of this folder: one theorem, one module."""
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from types import ModuleType
+
+import elbound.theory
+from elbound.theory.claim import Claim
+
+ROOMS = ("landscape", "smoothness", "estimators", "descent", "importance", "tangent", "findings")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A claim under its key: the module's path, and the claim's own part where the module holds several."""
+
+    key: str
+    part: str | None
+    claim: Claim
+    doc: str
+
+    @property
+    def name(self) -> str:
+        return self.key if self.part is None else f"{self.key}/{self.part}"
+
+    @property
+    def title(self) -> str:
+        return self.doc.strip().splitlines()[0]
+
+
+def listed_in(module: ModuleType, key: str) -> tuple[Listed, ...]:
+    """The claims a module defines, in the order of their definition; one that bears the module's name has no part."""
+    found = {name: x for name, x in vars(module).items() if isinstance(x, Claim) and not name.startswith("_")}
+    own = module.__name__.rpartition(".")[2].upper()
+    parts = {name: None if name == own or len(found) == 1 else name.lower().replace("_", "-") for name in found}
+    return tuple(Listed(key, parts[name], claim, module.__doc__ or "") for name, claim in found.items())
+
+
+def _modules() -> Iterator[tuple[str, str]]:
+    for room in ROOMS:
+        for path in elbound.theory.__path__:
+            for info in pkgutil.iter_modules([f"{path}/{room}"]):
+                yield f"elbound.theory.{room}.{info.name}", f"{room}/{info.name.replace('_', '-')}"
+
+
+@cache
+def catalogue() -> tuple[Listed, ...]:
+    """All claims and findings, room by room."""
+    return tuple(x for name, key in _modules() for x in listed_in(importlib.import_module(name), key))
+
+
+@cache
+def references() -> dict[str, str]:
+    """The bibliography: key to one line of text."""
+    text = (files(elbound.theory) / "references.bib").read_text(encoding="utf-8")
+    found = {}
+    for key, body in re.findall(r"@\w+\{([\w-]+),\n(.*?)\n\}", text, flags=re.DOTALL):
+        fields = dict(re.findall(r"(\w+) = \{(.*)\}", body))
+        parts = (fields.get(name, "") for name in ("author", "title", "journal", "booktitle", "year", "note"))
+        found[key] = ". ".join(part for part in parts if part)
+    return found

@@ -1,0 +1,229 @@
+"""Settings that theorems speak about, and claims: relations over a setting, with assumptions, standing and source."""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from sympy import Eq, Expr, Ge, Indexed, Le, Rational, Rel, Symbol, latex, sympify
+from sympy.core.relational import Relational
+
+from elbound.theory.evaluate import Floats, Slope, degree, evaluate, symbols_of
+from elbound.theory.symbols import ALPHABET, LATEX
+
+
+class Standing(enum.StrEnum):
+    """What vouches for a claim."""
+
+    PROVED = "proved"
+    IDENTITY = "identity"
+    ASYMPTOTIC = "asymptotic"
+    RECALLED = "recalled"
+    RECONSTRUCTED = "reconstructed"
+    CONJECTURE = "conjecture"
+
+
+class ClaimError(ValueError):
+    """A claim that says nothing testable: not a relation, unknown symbols, unknown facts."""
+
+
+class OutsideAssumptions(ValueError):
+    """A bound was asked for where its theorem is silent."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A yes-or-no property of a situation, such as unbiased gradients."""
+
+    name: str
+    meaning: str
+
+    def __str__(self) -> str:
+        return self.meaning
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A situation that theorems speak about: parameters, observables and facts.
+
+    Parameters are fixed by a configuration; observables are measured, scalar (Symbol) or indexed (IndexedBase).
+    In a random setting the observables are random variables and both sides of a claim stand under an expectation.
+    A setting that refines another has all of its parameters, observables and facts, so its experiments serve both.
+    """
+
+    name: str
+    title: str
+    parameters: tuple[Symbol, ...]
+    observables: tuple[Any, ...]
+    facts: tuple[Fact, ...] = ()
+    random: bool = False
+    refines: "Setting | None" = None
+
+    def __post_init__(self) -> None:
+        if self.refines is not None:
+            for part in ("parameters", "observables", "facts"):
+                inherited, own = getattr(self.refines, part), getattr(self, part)
+                object.__setattr__(self, part, inherited + tuple(x for x in own if x not in inherited))
+
+    def serves(self, other: "Setting") -> bool:
+        """Whether experiments on this setting can judge claims about the other."""
+        return self == other or (self.refines is not None and self.refines.serves(other))
+
+    @property
+    def symbols(self) -> frozenset[Any]:
+        return frozenset(self.parameters) | frozenset(self.observables)
+
+
+OWN_DERIVATION: Final = "own-derivation"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A relation (<=, >= or =) between two expressions over one setting, under assumptions.
+
+    `where` defines letters of the relation, so that it reads as a person would write it. `wrong` names versions of the relation that a fair search must refute; `papers` says which sentences of the two
+    papers the claim carries, qualifies or contradicts; `attained` names the instances on which the relation is an
+    equality or nearly so. A claim with `repaired_by` is a finding: as commonly stated, and to be refuted.
+    Raises ClaimError when the relation is decided by sympy alone, or speaks of what the setting does not have.
+    """
+
+    setting: Setting
+    relation: Relational
+    assuming: tuple[Relational | Fact, ...] = ()
+    where: Mapping[Symbol, Expr] = field(default_factory=dict)
+    standing: Standing = Standing.CONJECTURE
+    source: str = OWN_DERIVATION
+    proof: str = ""
+    wrong: Mapping[str, Relational] = field(default_factory=dict)
+    papers: Mapping[str, str] = field(default_factory=dict)
+    attained: float = 0.0
+    repaired_by: str = ""
+
+    def __post_init__(self) -> None:
+        for name, relation in {"": self.relation, **self.wrong}.items():
+            where = f"wrong version '{name}'" if name else "relation"
+            if not isinstance(relation, Le | Ge | Eq):
+                raise ClaimError(f"{where}: {relation!r} is not a relation <=, >= or = left open by sympy")
+            self._check_symbols(where, relation)
+        if self.attained and isinstance(self.relation, Eq):
+            raise ClaimError(f"attained: {self.attained} beside an equality; only inequalities have a ratio to attain")
+        for definition in self.where.values():
+            self._check_symbols("definition", Eq(definition, 0, evaluate=False))
+        for assumption in self.assuming:
+            if isinstance(assumption, Fact):
+                if assumption not in self.setting.facts:
+                    known = ", ".join(fact.name for fact in self.setting.facts) or "none"
+                    raise ClaimError(f"fact {assumption.name}: not one of setting {self.setting.name}; known: {known}")
+            elif isinstance(assumption, Rel):
+                self._check_symbols("assumption", assumption)
+            else:
+                raise ClaimError(f"assumption: {assumption!r} is neither a relation left open by sympy nor a fact")
+
+    def _check_symbols(self, where: str, relation: Relational) -> None:
+        names = {str(x): x for x in self.setting.symbols}
+        for symbol in sorted(symbols_of(relation.lhs) | symbols_of(relation.rhs), key=str):
+            if symbol not in self.setting.symbols and symbol not in self.where:
+                known = ", ".join(sorted(names))
+                twin = " (another symbol of that name: import it from elbound.theory.symbols)" if str(symbol) in names else ""
+                raise ClaimError(f"{where}: unknown symbol {symbol}{twin}; setting {self.setting.name} has {known}")
+
+    def expanded(self, expression: Any) -> Any:
+        """An expression or relation with the definitions of `where` put in."""
+        return expression.xreplace(dict(self.where))
+
+    @property
+    def left(self) -> Expr:
+        return self.expanded(self.relation.lhs)
+
+    @property
+    def right(self) -> Expr:
+        return self.expanded(self.relation.rhs)
+
+    @property
+    def versions(self) -> Mapping[str, Relational]:
+        """All wrong versions: the named ones, and the bound tightened to the ratio that is attained."""
+        if not self.attained:
+            return self.wrong
+        left, right = self.relation.lhs, self.relation.rhs
+        share = Rational(str(self.attained))
+        tightened = Le(left, share * right) if isinstance(self.relation, Le) else Ge(share * left, right)
+        return {**self.wrong, f"tightened to the attained {self.attained:g}": tightened}
+
+    def version(self, name: str) -> "Claim":
+        """The claim with one of its wrong versions in place of its relation."""
+        return replace(self, relation=self.versions[name], wrong={}, attained=0.0)
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether the relation speaks of a limit of slopes, which finite data can neither refute nor support."""
+        return bool(self.relation.atoms(Slope))
+
+    @property
+    def is_finding(self) -> bool:
+        return bool(self.repaired_by)
+
+    def observed(self, expression: Expr) -> bool:
+        """Whether an expression depends on what is measured, not on the configuration alone."""
+        return bool(symbols_of(expression) & frozenset(self.setting.observables))
+
+    def affine(self, expression: Expr) -> bool:
+        """Whether the expectation of the expression is its value at the expected observables."""
+        bases = set(self.setting.observables)
+        return degree(expression, lambda e: e in bases or (isinstance(e, Indexed) and e.base in bases)) <= 1
+
+    def broken_assumption(self, values: Mapping[Any, Any], facts: frozenset[Fact]) -> str:
+        """The first assumption that does not hold at these values, in words; empty when all hold."""
+        for assumption in self.assuming:
+            if isinstance(assumption, Fact):
+                if assumption not in facts:
+                    return assumption.meaning
+            else:
+                sides = (evaluate(self.expanded(side), values, Floats()) for side in (assumption.lhs, assumption.rhs))
+                if not bool(assumption.func(*map(sympify, sides))):
+                    return str(assumption)
+        return ""
+
+    def bound_at(self, values: Mapping[Any, Any], facts: frozenset[Fact] = frozenset()) -> float:
+        """The right side at these values. Raises OutsideAssumptions, naming the broken assumption."""
+        return self._side_at(self.right, values, facts)
+
+    def left_at(self, values: Mapping[Any, Any], facts: frozenset[Fact] = frozenset()) -> float:
+        """The left side at these values. Raises OutsideAssumptions, naming the broken assumption."""
+        return self._side_at(self.left, values, facts)
+
+    def _side_at(self, side: Expr, values: Mapping[Any, Any], facts: frozenset[Fact]) -> float:
+        if broken := self.broken_assumption(values, facts):
+            raise OutsideAssumptions(f"outside the assumption {broken} of {self.relation}")
+        return float(evaluate(side, values))
+
+    @property
+    def statement(self) -> str:
+        """The relation as plain text."""
+        sign = {"<=": "<=", ">=": ">=", "==": "="}[self.relation.rel_op]
+        text = f" {sign} ".join(self._expected(str(side), side) for side in (self.relation.lhs, self.relation.rhs))
+        return ", ".join([text, *(f"where {letter} = {definition}" for letter, definition in self.where.items())])
+
+    def _expected(self, text: str, side: Expr) -> str:
+        return f"E[ {text} ]" if self.setting.random and self.observed(side) else text
+
+    @property
+    def latex(self) -> str:
+        """The relation in LaTeX, with expectations where the setting is random."""
+        sign = {"<=": r"\le", ">=": r"\ge", "==": "="}[self.relation.rel_op]
+        text = f" {sign} ".join(self._latex(side) for side in (self.relation.lhs, self.relation.rhs))
+        definitions = (to_latex(Eq(letter, definition, evaluate=False)) for letter, definition in self.where.items())
+        return r",\quad ".join([text, *definitions])
+
+    def _latex(self, side: Expr) -> str:
+        text = to_latex(side)
+        return rf"\mathbb{{E}}\left[{text}\right]" if self.setting.random and self.observed(side) else text
+
+
+def to_latex(expression: Any) -> str:
+    """An expression or relation in LaTeX, with the alphabet's letters."""
+    return str(latex(expression, symbol_names=LATEX))
+
+
+def meaning(symbol: Any) -> str:
+    """What a symbol stands for."""
+    return ALPHABET[symbol]

@@ -1,0 +1,243 @@
+"""The value of an expression in any arithmetic: floats, intervals, balls, arrays of replicates.
+
+sympy prints some finite sums wrongly for numpy, so expressions are walked, not printed: a sum becomes one vector
+operation over its index, and every number reaches the arithmetic exactly.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from math import fsum
+from typing import Any, Final, Protocol
+
+import mpmath
+from sympy import (
+    Abs,
+    Add,
+    Expr,
+    Indexed,
+    Integer,
+    Max,
+    Min,
+    Mul,
+    NumberSymbol,
+    Pow,
+    Rational,
+    Sum,
+    Symbol,
+    acos,
+    asin,
+    cosh,
+    erf,
+    exp,
+    harmonic,
+    log,
+    sinh,
+    tanh,
+)
+from sympy import Float as SympyFloat
+from sympy.core.function import AppliedUndef, Function
+from sympy.core.numbers import Infinity
+
+FUNCTIONS: Final = {
+    exp: "exp",
+    log: "log",
+    tanh: "tanh",
+    sinh: "sinh",
+    cosh: "cosh",
+    erf: "erf",
+    asin: "asin",
+    acos: "acos",
+    Abs: "absolute",
+}
+
+
+class Exceeds(Function):  # type: ignore[misc]
+    """The indicator of x > y; its expectation is a probability."""
+
+    nargs = 2
+
+    def _latex(self, printer: Any) -> str:
+        return rf"\mathbf 1\left[{printer._print(self.args[0])} > {printer._print(self.args[1])}\right]"
+
+
+class Slope(Function):  # type: ignore[misc]
+    """The limit, as the index grows, of the slope of log y against log index."""
+
+    nargs = 2
+
+    def _latex(self, printer: Any) -> str:
+        value, index = (printer._print(argument) for argument in self.args)
+        return rf"\lim_{{{index}\to\infty}} \frac{{\mathrm d\log\,\left({value}\right)}}{{\mathrm d\log {index}}}"
+
+
+class CannotEvaluate(ValueError):
+    """An expression holds something that has no value: an unknown symbol or an unsupported function."""
+
+
+class Arithmetic(Protocol):
+    """What a number system offers; `function` is asked for the names in FUNCTIONS, "sqrt", "maximum", "minimum"."""
+
+    def rational(self, numerator: int, denominator: int) -> Any: ...
+    def constant(self, number: NumberSymbol) -> Any: ...
+    def function(self, name: str, *arguments: Any) -> Any: ...
+    def power(self, base: Any, exponent: Any) -> Any: ...
+    def exceeds(self, left: Any, right: Any) -> Any: ...
+    def integer(self, value: Any) -> int: ...
+    def indices(self, first: int, last: int) -> Any: ...
+    def total(self, terms: Any) -> Any: ...
+
+
+class Floats:
+    """Python floats, with sums rounded once."""
+
+    def rational(self, numerator: int, denominator: int) -> float:
+        return numerator / denominator
+
+    def constant(self, number: NumberSymbol) -> float:
+        return float(number)
+
+    def function(self, name: str, *arguments: float) -> float:
+        if name in {"maximum", "minimum"}:
+            return (max if name == "maximum" else min)(arguments)
+        return float({"absolute": abs}.get(name, getattr(mpmath.fp, name, None))(*arguments))
+
+    def power(self, base: float, exponent: float) -> float:
+        return float(base**exponent)
+
+    def exceeds(self, left: float, right: float) -> float:
+        return float(left > right)
+
+    def integer(self, value: float) -> int:
+        return round(value)
+
+    def indices(self, first: int, last: int) -> Sequence[int]:
+        return range(first, last + 1)
+
+    def total(self, terms: Sequence[float]) -> float:
+        return fsum(terms)
+
+
+Values = Mapping[Any, Any]
+
+
+class Evaluation:
+    """The values of expressions under one assignment; equal subexpressions are computed once.
+
+    `values` maps symbols to numbers of the arithmetic and curves to functions of their index.
+    Raises CannotEvaluate for anything that has no value there.
+    """
+
+    def __init__(self, values: Values, arithmetic: Arithmetic) -> None:
+        self.values = dict(values)
+        self._arithmetic = arithmetic
+        self._known: dict[Expr, Any] = {}
+
+    def __call__(self, expression: Expr) -> Any:
+        if expression not in self._known:
+            self._known[expression] = self._value(expression)
+        return self._known[expression]
+
+    def _value(self, e: Expr) -> Any:
+        if isinstance(e, Symbol):
+            return self._lookup(e)
+        if isinstance(e, Rational):
+            return self._arithmetic.rational(int(e.p), int(e.q))
+        if isinstance(e, SympyFloat):
+            return self._arithmetic.rational(*float(e).as_integer_ratio())
+        if isinstance(e, NumberSymbol):
+            return self._arithmetic.constant(e)
+        if isinstance(e, Indexed):
+            return self._indexed(e)
+        if isinstance(e, Sum):
+            return self._sum(e)
+        if isinstance(e, harmonic) and len(e.args) == 1:
+            index = Symbol("_j", integer=True, positive=True)
+            return self(Sum(1 / index, (index, 1, e.args[0])))
+        return self._operation(e)
+
+    def _operation(self, e: Expr) -> Any:
+        if isinstance(e, Add):
+            return reduce(lambda x, y: x + y, map(self, e.args))
+        if isinstance(e, Mul):
+            return reduce(lambda x, y: x * y, map(self, e.args))
+        if isinstance(e, Pow):
+            return self._power(*e.args)
+        if isinstance(e, Max | Min):
+            return self._arithmetic.function("maximum" if isinstance(e, Max) else "minimum", *map(self, e.args))
+        if isinstance(e, Exceeds):
+            return self._arithmetic.exceeds(*map(self, e.args))
+        if type(e) in FUNCTIONS:
+            return self._arithmetic.function(FUNCTIONS[type(e)], *map(self, e.args))
+        what = "limit" if isinstance(e, Slope | Infinity) else "unsupported function"
+        name = e.func.__name__ if not isinstance(e, AppliedUndef) else str(e.func)
+        raise CannotEvaluate(f"{name}: {what} in {e}; allowed: + - * / ** Sum {' '.join(FUNCTIONS.values())} Max Min")
+
+    def _power(self, base: Expr, exponent: Expr) -> Any:
+        if exponent == Rational(1, 2):
+            return self._arithmetic.function("sqrt", self(base))
+        if exponent == Rational(-1, 2):
+            return self._arithmetic.rational(1, 1) / self._arithmetic.function("sqrt", self(base))
+        if isinstance(exponent, Integer):
+            return self._arithmetic.power(self(base), int(exponent))
+        return self._arithmetic.power(self(base), self(exponent))
+
+    def _lookup(self, symbol: Symbol) -> Any:
+        if symbol not in self.values:
+            raise CannotEvaluate(f"{symbol}: symbol without a value here; known: {' '.join(sorted(map(str, self.values)))}")
+        return self.values[symbol]
+
+    def _indexed(self, e: Indexed) -> Any:
+        if len(e.indices) != 1:
+            raise CannotEvaluate(f"{e}: a curve has exactly one index")
+        return self._lookup(e.base)(self(e.indices[0]))
+
+    def _sum(self, e: Sum) -> Any:
+        if len(e.limits) != 1:
+            return self(Sum(Sum(e.function, *e.limits[:-1]), e.limits[-1]))
+        index, low, high = e.limits[0]
+        first, last = (self._arithmetic.integer(self(limit)) for limit in (low, high))
+        if last < first:
+            return self._arithmetic.rational(0, 1)
+        indices = self._arithmetic.indices(first, last)
+        # An inner sum that moves with this index has ragged limits: its terms are taken one by one.
+        ragged = any(index in inner.free_symbols for inner in e.function.atoms(Sum))
+        if ragged or isinstance(indices, range):
+            return self._arithmetic.total([self._at(index, j)(e.function) for j in range(first, last + 1)])
+        # A term that does not move with the index is repeated, not taken for the whole vector.
+        return self._arithmetic.total(self._at(index, indices)(e.function) + indices * 0)
+
+    def _at(self, index: Symbol, value: Any) -> "Evaluation":
+        inner = Evaluation(self.values | {index: value}, self._arithmetic)
+        inner._known = {e: known for e, known in self._known.items() if index not in e.free_symbols}
+        return inner
+
+
+def evaluate(expression: Expr, values: Values, arithmetic: Arithmetic | None = None) -> Any:
+    """The value of the expression; see Evaluation. Plain floats unless an arithmetic is given."""
+    return Evaluation(values, arithmetic or Floats())(expression)
+
+
+def symbols_of(expression: Expr) -> frozenset[Any]:
+    """The symbols and curves an expression asks for, without the indices of its sums."""
+    bound = {limit[0] for total in expression.atoms(Sum) for limit in total.limits}
+    bound |= {slope.args[1] for slope in expression.atoms(Slope)}
+    bases = {indexed.base for indexed in expression.atoms(Indexed)}
+    labels = {base.label for base in bases}
+    return frozenset(bases | {x for x in expression.atoms(Symbol) if x not in bound and x not in labels})
+
+
+def degree(expression: Expr, of: Callable[[Expr], bool]) -> float:
+    """The polynomial degree in the chosen quantities; infinite where they enter other than by + and *."""
+    if of(expression):
+        return 1
+    if not any(of(part) for part in expression.atoms(Symbol, Indexed)):
+        return 0
+    if isinstance(expression, Add):
+        return max(degree(term, of) for term in expression.args)
+    if isinstance(expression, Mul):
+        return sum(degree(factor, of) for factor in expression.args)
+    if isinstance(expression, Sum):
+        return degree(expression.function, of)
+    if isinstance(expression, Pow) and isinstance(expression.exp, Integer) and expression.exp > 0:
+        return int(expression.exp) * degree(expression.base, of)
+    return float("inf")

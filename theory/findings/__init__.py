@@ -1,0 +1,1 @@
+"""Statements as published or commonly made, in a finite form that falls, beside what repairs them."""

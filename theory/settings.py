@@ -1,0 +1,176 @@
+"""The situations that claims speak about; an experiment and a claim meet at one of these."""
+
+from typing import Any
+
+from sympy import Expr, Sum
+
+from elbound.theory.claim import Fact, Setting
+from elbound.theory.symbols import (
+    B,
+    C,
+    D_max,
+    Delta,
+    F,
+    G_norm,
+    G_r,
+    K,
+    L,
+    N,
+    T,
+    V_0,
+    a,
+    average,
+    beta,
+    chi2,
+    cross,
+    curvature_sup,
+    d_GDG,
+    delta,
+    drop,
+    entry_deviation,
+    g,
+    g_DD,
+    gap,
+    gg_DD,
+    hessian,
+    k_fresh,
+    k_frozen,
+    k_shared,
+    kurt,
+    lam,
+    lambda_0,
+    least_eigenvalue,
+    m,
+    mean2,
+    n,
+    operator_deviation,
+    phi_1,
+    r,
+    reach,
+    residual2,
+    residual_D,
+    rise,
+    s,
+    s1,
+    s2,
+    s2_c,
+    s2_l,
+    s_z,
+    sigma2,
+    sigma_x2,
+    slope_inf,
+    slope_sup,
+    squared_deviation,
+    t,
+    theta_norm,
+    tr_D,
+    tr_GD,
+    tr_GDG,
+    tr_S,
+    v,
+    w_max,
+    w_min,
+    x2,
+    y2,
+    zeta,
+)
+
+
+def total(term: Any) -> Expr:
+    """The sum of a term over the steps t = 1, ..., n."""
+    return Sum(term, (t, 1, n))
+
+
+SOFT_CLIP = Setting(
+    "soft-clip",
+    "a generalised soft-clip of sharpness s with a range of width T",
+    parameters=(s, T),
+    observables=(slope_sup, slope_inf, curvature_sup, reach, rise, drop),
+)
+
+LINEAR_VAE_BALL = Setting(
+    "linear-vae-ball",
+    "a point of the ball of radius r in the weights (W, V) of a Linear VAE with fixed encoder variances",
+    parameters=(lam, sigma_x2, beta, D_max, r),
+    observables=(hessian,),
+)
+
+WITH_REPLACEMENT = Fact("with replacement", "the batch is drawn with replacement")
+WITHOUT_REPLACEMENT = Fact("without replacement", "the batch is drawn without replacement")
+
+GRADIENT_NOISE = Setting(
+    "gradient-noise",
+    "the pathwise gradient of a Linear VAE, B data and K latent samples each, analytic KL",
+    parameters=(
+        *(B, K, N, sigma_x2, kurt, tr_S, tr_D, tr_GD, tr_GDG),
+        *(mean2, residual2, cross, g_DD, gg_DD, d_GDG, residual_D),
+    ),
+    observables=(v, s1, s2, s2_l, s2_c),
+    facts=(WITH_REPLACEMENT, WITHOUT_REPLACEMENT),
+)
+
+UNBIASED = Fact("unbiased", "the stochastic gradient has the gradient as its mean, given the past")
+SMOOTH = Fact("smooth", "the gradient of the objective is L-Lipschitz")
+SMOOTH_ON_BALL = Fact("smooth on the ball", "the gradient of the objective is L-Lipschitz on the ball where the run starts")
+
+SGD_RUN = Setting(
+    "sgd-run",
+    "n steps of SGD with step size C / sqrt(t)",
+    parameters=(n, C, L, Delta),
+    observables=(a, sigma2, F),
+    facts=(UNBIASED, SMOOTH, SMOOTH_ON_BALL),
+    random=True,
+)
+
+CLIPPED_LINEAR_VAE_RUN = Setting(
+    "clipped-linear-vae-run",
+    "SGD on a Linear VAE whose weights are a radial soft-clip of the trained ones",
+    parameters=(lam, sigma_x2, beta, D_max, r, G_r),
+    observables=(),
+    random=True,
+    refines=SGD_RUN,
+)
+
+SGD_HORIZONS = Setting(
+    "sgd-horizons",
+    "SGD with step size C / sqrt(t), watched at growing horizons n",
+    parameters=(C, L, Delta),
+    observables=(average,),
+    facts=(UNBIASED, SMOOTH),
+    random=True,
+)
+
+WEIGHT_BOUNDED = Fact("weights bounded", "the normalised importance weight is bounded")
+WEIGHT_AWAY_FROM_ZERO = Fact("weights away from zero", "the normalised importance weight is bounded away from zero")
+WEIGHT_VARIANCE = Fact("finite variance", "the normalised importance weight has a finite variance")
+
+IWAE = Setting(
+    "iwae",
+    "the importance-weighted bound with K samples from a Gaussian encoder, Gaussian posterior",
+    parameters=(K, chi2, w_min, w_max),
+    observables=(gap,),
+    facts=(WEIGHT_BOUNDED, WEIGHT_AWAY_FROM_ZERO, WEIGHT_VARIANCE),
+)
+
+RELU = Fact("ReLU", "the activation is ReLU")
+ERF = Fact("erf", "the activation is erf")
+SAME_INPUT = Fact("same input", "the kernel entry is on the diagonal")
+TWO_INPUTS = Fact("two inputs", "the kernel entry is off the diagonal")
+
+TANGENT_ENTRY = Setting(
+    "tangent-entry",
+    "one entry of the tangent kernel of a noisy two-layer network at initialisation",
+    parameters=(m, s_z, g, x2, y2),
+    observables=(k_fresh, k_shared, k_frozen),
+    facts=(RELU, ERF, SAME_INPUT, TWO_INPUTS),
+    random=True,
+)
+
+TANGENT_KERNEL = Setting(
+    "tangent-kernel",
+    "the tangent kernel of a noise-averaged two-layer network of width m at initialisation, N inputs",
+    parameters=(N, m, delta, zeta, phi_1, G_norm, theta_norm, lambda_0, V_0),
+    observables=(entry_deviation, operator_deviation, squared_deviation, least_eigenvalue),
+    facts=(),
+    random=True,
+)
