@@ -15,6 +15,13 @@ from elbound.properties.evidence import intervals
 from elbound.properties.evidence.intervals import Interval
 
 Floats = NDArray[np.float64]
+ROUNDING = 1e-12
+
+
+def _cosine(values: Floats) -> Floats:
+    """A cosine brought back to [-1, 1] where rounding alone took it out; what lies farther out stays and is NaN's."""
+    near = np.abs(values) <= 1 + ROUNDING
+    return np.where(near, np.clip(values, -1.0, 1.0), values)
 
 
 class Replicates:
@@ -22,8 +29,8 @@ class Replicates:
 
     _functions = {
         "absolute": np.abs,
-        "acos": np.arccos,
-        "asin": np.arcsin,
+        "acos": lambda x: np.arccos(_cosine(x)),
+        "asin": lambda x: np.arcsin(_cosine(x)),
         "cosh": np.cosh,
         "erf": special.erf,
         "exp": np.exp,

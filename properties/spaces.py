@@ -51,7 +51,13 @@ class Logarithmic:
 
     def value(self, point: int) -> float:
         share = point / (self.size - 1)
-        return self.low if share == 0 else self.high if share == 1 else self.low * math.exp(share * math.log(self.high / self.low))
+        return (
+            self.low
+            if share == 0
+            else self.high
+            if share == 1
+            else self.low * math.exp(share * math.log(self.high / self.low))
+        )
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,9 @@ class Space:
     def from_cube(self, position: Sequence[float]) -> tuple[int, ...]:
         """The grid point nearest to a position in the unit cube; positions outside are brought back to it."""
         clipped = (min(max(x, 0.0), 1.0) for x in position)
-        return tuple(min(int(x * axis.size), axis.size - 1) for x, axis in zip(clipped, self.axes, strict=True))
+        return tuple(
+            min(int(x * axis.size), axis.size - 1) for x, axis in zip(clipped, self.axes, strict=True)
+        )
 
     @property
     def points(self) -> st.SearchStrategy[tuple[int, ...]]:
@@ -107,5 +115,8 @@ class Space:
 
     def with_option(self, name: str, option: Scalar) -> "Space":
         """The space with one more option on a Choice axis; unchanged where there is no such axis."""
-        extend = (replace(x, options=(*x.options, option)) if isinstance(x, Choice) and x.name == name else x for x in self.axes)
+        extend = (
+            replace(x, options=(*x.options, option)) if isinstance(x, Choice) and x.name == name else x
+            for x in self.axes
+        )
         return Space(tuple(extend))

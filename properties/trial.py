@@ -17,7 +17,13 @@ from sympy import Eq, Expr, Ge
 from sympy.core.relational import Relational
 
 from elbound.properties.arithmetics import Enclosures, Floats, Replicates
-from elbound.properties.evidence.betting import BoundedMeanZero, EProcess, MeanAtLeast, MeanAtMostOne, MeanZero
+from elbound.properties.evidence.betting import (
+    BoundedMeanZero,
+    EProcess,
+    MeanAtLeast,
+    MeanAtMostOne,
+    MeanZero,
+)
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.evidence.rates import Means, verdict_of_rate
@@ -35,6 +41,9 @@ SLOPE_BAND: Final = 0.05
 ROUNDING_SHARE: Final = 1e-9
 TINY: Final = 1e-300
 CURVE_POINTS: Final = 16
+# What evidence rests on: declared sure ranges and replicates, or the ranges alone.
+EVIDENCE: Final = "sure range"
+SURE: Final = "sure range alone"
 
 
 @dataclass(frozen=True)
@@ -87,7 +96,9 @@ class Trial:
 
     @cached_property
     def _enclosed(self) -> Evaluation:
-        measured = self.measurement.ranges if isinstance(self.measurement, Sample) else self.measurement.values
+        measured = (
+            self.measurement.ranges if isinstance(self.measurement, Sample) else self.measurement.values
+        )
         return Evaluation(self.situation.enclosed | dict(measured), Enclosures())
 
     # Exact
@@ -97,17 +108,18 @@ class Trial:
             reason = "the relation is not affine in what is random, and expectations alone were computed"
             return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=reason)
         left, right = _single(self._enclosed(claim.left)), _single(self._enclosed(claim.right))
-        verdict, suffix = _compare(claim.relation, left, right)
+        verdict, reason = _compare(claim.relation, left, right)
         basis = self.measurement.basis if isinstance(self.measurement, Exact) else "exact"
         small, large = (right, left) if isinstance(claim.relation, Ge) else (left, right)
         return Judgement(
             verdict,
-            basis=basis + suffix if verdict is not Verdict.CONSISTENT else "",
+            basis=basis if verdict is not Verdict.CONSISTENT else "",
+            reason=reason,
             left=_middle(left),
             right=_middle(right),
             error=float(left.width + right.width) / 2,
-            ratio=_quotient(_middle(small), _middle(large)),
-            certified_ratio=_quotient(float(small.low), float(large.high)),
+            ratio=None if large.contains(0.0) else _quotient(_middle(small), _middle(large)),
+            certified_ratio=None if large.contains(0.0) else _quotient(float(small.low), float(large.high)),
             resolution=1.0 + _relative_error(left, right),
         )
 
@@ -122,10 +134,12 @@ class Trial:
         process, differences = bet.run(screen, self.budget.screen)
         confirmed = process.peak >= math.log(self.budget.screen)
         if confirmed:
-            process, differences = bet.run(self._draws("confirm", self.budget.confirm_replicates), self.budget.refute)
+            process, differences = bet.run(
+                self._draws("confirm", self.budget.confirm_replicates), self.budget.refute
+            )
         refuted = confirmed and process.peak >= math.log(self.budget.refute)
         left, right = differences
-        basis = "the sides' sure ranges and replicates" if refuted else self._support(claim, bet, left, right)
+        basis = EVIDENCE if refuted else self._support(claim, bet, left, right)
         verdict = Verdict.REFUTED if refuted else Verdict.SUPPORTED if basis else Verdict.CONSISTENT
         ratio = _quotient(*(float(np.mean(side)) for side in (left, right)))
         certified, resolution = bet.certify(left, right, ratio, self.budget.refute)
@@ -163,7 +177,7 @@ class Trial:
         if reverse is not None and math.isfinite(reverse.top):
             process, _ = reverse.run([(right, left)], self.budget.support)
             if process.peak >= math.log(self.budget.support):
-                return f"the left side exceeds the right surely by at most {reverse.top:.3g}"
+                return EVIDENCE
         return self._support_by_tail(claim, left, right)
 
     def _support_by_tail(self, claim: Claim, left: Floats, right: Floats) -> str:
@@ -176,7 +190,7 @@ class Trial:
             return ""
         process = MeanAtLeast(float(np.mean(right)), kappa=tail.kappa)
         process.update(left)
-        return f"E X^2 <= {tail.kappa:g} (E X)^2: {tail.why}" if process.peak >= math.log(self.budget.support) else ""
+        return f"declared tail: {tail.why}" if process.peak >= math.log(self.budget.support) else ""
 
     def _nonnegative_combination(self, claim: Claim, observable: Any) -> bool:
         if not claim.affine(claim.left):
@@ -207,7 +221,9 @@ class Trial:
             known, arithmetic = self._stages["screen"][0], Replicates()
         else:
             known, arithmetic = self._enclosed, Enclosures()
-        shorter = Evaluation({**known.values, n: Interval.of(horizon) if known is self._enclosed else horizon}, arithmetic)
+        shorter = Evaluation(
+            {**known.values, n: Interval.of(horizon) if known is self._enclosed else horizon}, arithmetic
+        )
         try:
             sides = [shorter(side) for side in (claim.left, claim.right)]
         except KeyError:
@@ -236,7 +252,6 @@ class Trial:
             left=slopes[-1],
             right=-exponent,
             error=abs(slopes[-1] - slopes[-2]),
-            ratio=_quotient(slopes[-1], -exponent),
         )
 
     def _rate_curve(self, claim: Claim, series: Series) -> dict[str, list[float]]:
@@ -295,9 +310,11 @@ class _Bet:
         if bool(self.low.low > self.high.high) or (self.two_sided and bool(self.low.high < self.high.low)):
             sides = (_middle(self.low), _middle(self.high))
             left, right = reversed(sides) if self.swapped else sides
-            return Judgement(Verdict.REFUTED, "sure ranges", left=left, right=right, ratio=_quotient(*sides))
+            return Judgement(Verdict.REFUTED, SURE, left=left, right=right, ratio=_quotient(*sides))
         if not (math.isfinite(self.top) and self.top > 0):
-            return Judgement(Verdict.ERROR, reason=f"no sure bound on right - left: {self.top}; declare finite ranges")
+            return Judgement(
+                Verdict.ERROR, reason=f"no sure bound on right - left: {self.top}; declare finite ranges"
+            )
         return None
 
     def sides(self, part: Any) -> tuple[Floats, Floats]:
@@ -338,7 +355,9 @@ class _Bet:
         smaller, larger = (np.concatenate(side) for side in zip(*seen, strict=True))
         return process, (smaller, larger)
 
-    def certify(self, smaller: Floats, larger: Floats, ratio: float | None, threshold: float) -> tuple[float | None, float | None]:
+    def certify(
+        self, smaller: Floats, larger: Floats, ratio: float | None, threshold: float
+    ) -> tuple[float | None, float | None]:
         """The largest factor certainly exceeded by E[smaller] / E[larger], and the violation that would be refuted."""
         if ratio is None or not ratio > 0 or not math.isfinite(ratio):
             return None, None
@@ -374,7 +393,7 @@ def _compare(relation: Relational, left: Interval, right: Interval) -> tuple[Ver
         return Verdict.REFUTED, ""
     if not isinstance(relation, Eq) and bool(left.high <= right.low):
         return Verdict.SUPPORTED, ""
-    return (Verdict.SUPPORTED, f", equal to {AGREEMENT:g}") if agree else (Verdict.CONSISTENT, "")
+    return (Verdict.SUPPORTED, f"sides equal to {AGREEMENT:g}") if agree else (Verdict.CONSISTENT, "")
 
 
 def _relative_error(left: Interval, right: Interval) -> float:
@@ -409,5 +428,3 @@ def _halves(grid: Floats, values: Floats) -> tuple[Means, Means]:
     short = max(4, 2 * len(grid) // 3)
     errors = np.full(len(grid), np.finfo(np.float64).eps)
     return Means(grid[:short], values[:short], errors[:short]), Means(grid, values, errors)
-
-

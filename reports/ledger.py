@@ -17,7 +17,10 @@ APPLICATION_ID = 0x656C626F  # "elbo" in the file's header: tells a ledger from 
 _TABLES = {
     "run": "CREATE TABLE run (document TEXT NOT NULL, closed INTEGER NOT NULL) STRICT",
     "entry": "CREATE TABLE entry (position INTEGER PRIMARY KEY, document TEXT NOT NULL) STRICT",
-    "task": "CREATE TABLE task (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID",
+    "task": (
+        "CREATE TABLE task (name TEXT PRIMARY KEY, executions INTEGER NOT NULL, confirmations INTEGER NOT NULL) "
+        "STRICT, WITHOUT ROWID"
+    ),
     "judged": (
         "CREATE TABLE judged (task TEXT NOT NULL, position INTEGER NOT NULL, identity TEXT NOT NULL, "
         "claim TEXT NOT NULL, version TEXT NOT NULL, verdict TEXT NOT NULL, ratio REAL, "
@@ -176,8 +179,8 @@ class Ledger:
             connection.execute("DELETE FROM entry")
             connection.executemany("INSERT INTO entry VALUES (?, ?)", enumerate(e.to_json() for e in entries))
 
-    def finish(self, task: str, rows: Iterable[Row]) -> None:
-        """Stores a task's rows and marks it finished, in one transaction.
+    def finish(self, task: str, rows: Iterable[Row], *, executions: int = 0, confirmations: int = 0) -> None:
+        """Stores a task's rows and how much evidence it weighed, and marks it finished, in one transaction.
 
         Raises LedgerError: the task is finished already, or the ledger cannot be written.
         """
@@ -188,13 +191,20 @@ class Ledger:
         with _explained(self.path), self._transaction() as connection:
             if connection.execute("SELECT 1 FROM task WHERE name = ?", (task,)).fetchone():
                 raise ValueError(f"task {task!r} is finished already")
-            connection.execute("INSERT INTO task VALUES (?)", (task,))
+            connection.execute("INSERT INTO task VALUES (?, ?, ?)", (task, executions, confirmations))
             connection.executemany("INSERT INTO judged VALUES (?, ?, ?, ?, ?, ?, ?, ?)", lines)
 
     def finished_tasks(self) -> frozenset[str]:
         """The names of the tasks whose rows are all here."""
         with _explained(self.path):
             return frozenset(name for (name,) in self._connection.execute("SELECT name FROM task"))
+
+    def evidence(self) -> tuple[int, int]:
+        """Executions and confirmations of all finished tasks: what the run's error bound is made of."""
+        query = "SELECT coalesce(sum(executions), 0), coalesce(sum(confirmations), 0) FROM task"
+        with _explained(self.path):
+            executions, confirmations = self._connection.execute(query).fetchone()
+        return executions, confirmations
 
     def rows(
         self,

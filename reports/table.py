@@ -29,20 +29,18 @@ def figure(value: float | None) -> str:
 
 
 def claims_table(summary: Mapping[str, Any]) -> Table:
-    """Claims of a summary: standing, verdict, basis, configurations judged, ratios, versions refuted."""
-    table = Table(title="Claims", title_justify="left", pad_edge=False)
-    for name in ("claim", "standing", "verdict", "basis"):
-        table.add_column(name, overflow="fold")
-    for name in ("judged", "sharpest", "certified", "wrong refuted"):
+    """Claims of a summary: verdict with its basis, configurations judged, ratios, wrong versions refuted."""
+    table = Table(title="Claims", title_justify="left", pad_edge=False, box=None)
+    table.add_column("claim", overflow="fold")
+    table.add_column("verdict", overflow="fold")
+    for name in ("judged", "sharpest", "certified", "wrong fell"):
         table.add_column(name, justify="right")
     for claim in summary["claims"]:
         named = claim["mutants"]["named"]
         judged = sum(claim["configurations"][verdict] for verdict in JUDGED)
         table.add_row(
             _said(claim["key"] if claim["part"] is None else f"{claim['key']}/{claim['part']}"),
-            _said(claim["standing"]),
-            _verdict(claim["verdict"], ", vacuous" if claim["vacuous"] else ""),
-            _said(claim["basis"]),
+            _verdict(claim["verdict"], _basis(claim) + (", vacuous" if claim["vacuous"] else "")),
             f"{judged:,}",
             figure(claim["sharpest"]["ratio"]),
             figure(claim["sharpest"]["certified_ratio"]),
@@ -51,9 +49,19 @@ def claims_table(summary: Mapping[str, Any]) -> Table:
     return table
 
 
+def _basis(claim: Mapping[str, Any]) -> str:
+    return (
+        f", {claim['basis']}"
+        if claim["verdict"] in (Verdict.SUPPORTED, Verdict.REFUTED) and claim["basis"]
+        else ""
+    )
+
+
 def findings_table(summary: Mapping[str, Any]) -> Table:
     """Findings of a summary, each with its verdict; refuted is what must be."""
-    table = Table(title="Findings (statements that must fall)", title_justify="left", pad_edge=False)
+    table = Table(
+        title="\nFindings (statements that must fall)", title_justify="left", pad_edge=False, box=None
+    )
     for name in ("finding", "verdict", "ratio of its witness", "replay"):
         table.add_column(name, overflow="fold")
     for finding in summary["findings"]:
@@ -74,7 +82,7 @@ def _said(words: str) -> Text:
 
 
 def _verdict(verdict: str, note: str) -> Text:
-    return Text(verdict + note, _STYLES.get(verdict, ""))
+    return Text("".join(c if c.isprintable() else "\ufffd" for c in verdict + note), _STYLES.get(verdict, ""))
 
 
 def show(summary: Mapping[str, Any], console: Console, report: Path | str) -> None:

@@ -106,26 +106,38 @@ class Claim:
                 raise ClaimError(f"{where}: {relation!r} is not a relation <=, >= or = left open by sympy")
             self._check_symbols(where, relation)
         if self.attained and isinstance(self.relation, Eq):
-            raise ClaimError(f"attained: {self.attained} beside an equality; only inequalities have a ratio to attain")
+            raise ClaimError(
+                f"attained: {self.attained} beside an equality; only inequalities have a ratio to attain"
+            )
         for definition in self.where.values():
             self._check_symbols("definition", Eq(definition, 0, evaluate=False))
         for assumption in self.assuming:
             if isinstance(assumption, Fact):
                 if assumption not in self.setting.facts:
                     known = ", ".join(fact.name for fact in self.setting.facts) or "none"
-                    raise ClaimError(f"fact {assumption.name}: not one of setting {self.setting.name}; known: {known}")
+                    raise ClaimError(
+                        f"fact {assumption.name}: not one of setting {self.setting.name}; known: {known}"
+                    )
             elif isinstance(assumption, Rel):
                 self._check_symbols("assumption", assumption)
             else:
-                raise ClaimError(f"assumption: {assumption!r} is neither a relation left open by sympy nor a fact")
+                raise ClaimError(
+                    f"assumption: {assumption!r} is neither a relation left open by sympy nor a fact"
+                )
 
     def _check_symbols(self, where: str, relation: Relational) -> None:
         names = {str(x): x for x in self.setting.symbols}
         for symbol in sorted(symbols_of(relation.lhs) | symbols_of(relation.rhs), key=str):
             if symbol not in self.setting.symbols and symbol not in self.where:
                 known = ", ".join(sorted(names))
-                twin = " (another symbol of that name: import it from elbound.theory.symbols)" if str(symbol) in names else ""
-                raise ClaimError(f"{where}: unknown symbol {symbol}{twin}; setting {self.setting.name} has {known}")
+                twin = (
+                    " (another symbol of that name: import it from elbound.theory.symbols)"
+                    if str(symbol) in names
+                    else ""
+                )
+                raise ClaimError(
+                    f"{where}: unknown symbol {symbol}{twin}; setting {self.setting.name} has {known}"
+                )
 
     def expanded(self, expression: Any) -> Any:
         """An expression or relation with the definitions of `where` put in."""
@@ -178,7 +190,10 @@ class Claim:
                 if assumption not in facts:
                     return assumption.meaning
             else:
-                sides = (evaluate(self.expanded(side), values, Floats()) for side in (assumption.lhs, assumption.rhs))
+                sides = (
+                    evaluate(self.expanded(side), values, Floats())
+                    for side in (assumption.lhs, assumption.rhs)
+                )
                 if not bool(assumption.func(*map(sympify, sides))):
                     return str(assumption)
         return ""
@@ -200,8 +215,12 @@ class Claim:
     def statement(self) -> str:
         """The relation as plain text."""
         sign = {"<=": "<=", ">=": ">=", "==": "="}[self.relation.rel_op]
-        text = f" {sign} ".join(self._expected(str(side), side) for side in (self.relation.lhs, self.relation.rhs))
-        return ", ".join([text, *(f"where {letter} = {definition}" for letter, definition in self.where.items())])
+        text = f" {sign} ".join(
+            self._expected(str(side), side) for side in (self.relation.lhs, self.relation.rhs)
+        )
+        return ", ".join(
+            [text, *(f"where {letter} = {definition}" for letter, definition in self.where.items())]
+        )
 
     def _expected(self, text: str, side: Expr) -> str:
         return f"E[ {text} ]" if self.setting.random and self.observed(side) else text
@@ -211,7 +230,9 @@ class Claim:
         """The relation in LaTeX, with expectations where the setting is random."""
         sign = {"<=": r"\le", ">=": r"\ge", "==": "="}[self.relation.rel_op]
         text = f" {sign} ".join(self._latex(side) for side in (self.relation.lhs, self.relation.rhs))
-        definitions = (to_latex(Eq(letter, definition, evaluate=False)) for letter, definition in self.where.items())
+        definitions = (
+            to_latex(Eq(letter, definition, evaluate=False)) for letter, definition in self.where.items()
+        )
         return r",\quad ".join([text, *definitions])
 
     def _latex(self, side: Expr) -> str:

@@ -163,14 +163,18 @@ class Evaluation:
         if isinstance(e, Pow):
             return self._power(*e.args)
         if isinstance(e, Max | Min):
-            return self._arithmetic.function("maximum" if isinstance(e, Max) else "minimum", *map(self, e.args))
+            return self._arithmetic.function(
+                "maximum" if isinstance(e, Max) else "minimum", *map(self, e.args)
+            )
         if isinstance(e, Exceeds):
             return self._arithmetic.exceeds(*map(self, e.args))
         if type(e) in FUNCTIONS:
             return self._arithmetic.function(FUNCTIONS[type(e)], *map(self, e.args))
         what = "limit" if isinstance(e, Slope | Infinity) else "unsupported function"
         name = e.func.__name__ if not isinstance(e, AppliedUndef) else str(e.func)
-        raise CannotEvaluate(f"{name}: {what} in {e}; allowed: + - * / ** Sum {' '.join(FUNCTIONS.values())} Max Min")
+        raise CannotEvaluate(
+            f"{name}: {what} in {e}; allowed: + - * / ** Sum {' '.join(FUNCTIONS.values())} Max Min"
+        )
 
     def _power(self, base: Expr, exponent: Expr) -> Any:
         if exponent == Rational(1, 2):
@@ -183,7 +187,9 @@ class Evaluation:
 
     def _lookup(self, symbol: Symbol) -> Any:
         if symbol not in self.values:
-            raise CannotEvaluate(f"{symbol}: symbol without a value here; known: {' '.join(sorted(map(str, self.values)))}")
+            raise CannotEvaluate(
+                f"{symbol}: symbol without a value here; known: {' '.join(sorted(map(str, self.values)))}"
+            )
         return self.values[symbol]
 
     def _indexed(self, e: Indexed) -> Any:

@@ -21,7 +21,9 @@ A, B = "surendran-2025", "wang-huang-2024"
 
 SENTENCES = {
     "A-sgd-adam-rate": Sentence(
-        A, "Variational autoencoders trained with SGD or Adam converge at rate O(log n / sqrt n).", Standing.RECALLED
+        A,
+        "Variational autoencoders trained with SGD or Adam converge at rate O(log n / sqrt n).",
+        Standing.RECALLED,
     ),
     "A-explicit-dependence": Sentence(
         A,
@@ -32,16 +34,26 @@ SENTENCES = {
         A, "The iterates stay in a bounded set of parameters, an assumption on the run.", Standing.RECALLED
     ),
     "A-soft-clipping": Sentence(
-        A, "A generalised soft-clip is Lipschitz, smooth and bounded, and replaces unbounded activations.", Standing.RECALLED
+        A,
+        "A generalised soft-clip is Lipschitz, smooth and bounded, and replaces unbounded activations.",
+        Standing.RECALLED,
     ),
     "A-iwae": Sentence(
-        A, "The analysis covers the importance-weighted autoencoder, with the number of importance samples.", Standing.RECALLED
+        A,
+        "The analysis covers the importance-weighted autoencoder, with the number of importance samples.",
+        Standing.RECALLED,
     ),
     "B-kernel-limit": Sentence(
-        B, "The tangent kernels of a wide stochastic network converge to deterministic ones.", Standing.RECALLED
+        B,
+        "The tangent kernels of a wide stochastic network converge to deterministic ones.",
+        Standing.RECALLED,
     ),
     "B-linear-convergence": Sentence(
-        B, "An over-parameterised variational autoencoder, as a stochastic network, converges in the tangent-kernel regime.", Standing.RECALLED
+        B,
+        "An over-parameterised variational autoencoder, as a stochastic network, converges in the tangent-kernel regime.",
+        Standing.RECALLED,
     ),
-    "B-krr": Sentence(B, "The full training problem corresponds to kernel ridge regression.", Standing.RECALLED),
+    "B-krr": Sentence(
+        B, "The full training problem corresponds to kernel ridge regression.", Standing.RECALLED
+    ),
 }

@@ -111,7 +111,9 @@ GRADIENT_NOISE = Setting(
 
 UNBIASED = Fact("unbiased", "the stochastic gradient has the gradient as its mean, given the past")
 SMOOTH = Fact("smooth", "the gradient of the objective is L-Lipschitz")
-SMOOTH_ON_BALL = Fact("smooth on the ball", "the gradient of the objective is L-Lipschitz on the ball where the run starts")
+SMOOTH_ON_BALL = Fact(
+    "smooth on the ball", "the gradient of the objective is L-Lipschitz on the ball where the run starts"
+)
 
 SGD_RUN = Setting(
     "sgd-run",
@@ -137,11 +139,12 @@ SGD_HORIZONS = Setting(
     parameters=(C, L, Delta),
     observables=(average,),
     facts=(UNBIASED, SMOOTH),
-    random=True,
 )
 
 WEIGHT_BOUNDED = Fact("weights bounded", "the normalised importance weight is bounded")
-WEIGHT_AWAY_FROM_ZERO = Fact("weights away from zero", "the normalised importance weight is bounded away from zero")
+WEIGHT_AWAY_FROM_ZERO = Fact(
+    "weights away from zero", "the normalised importance weight is bounded away from zero"
+)
 WEIGHT_VARIANCE = Fact("finite variance", "the normalised importance weight has a finite variance")
 
 IWAE = Setting(

@@ -40,15 +40,24 @@ lam = quantity("lam", "largest eigenvalue of the data's second moment", r"\lambd
 D_max = quantity("D_max", "largest variance of the Gaussian encoder", r"D_{\max}")
 r = quantity("r", "radius of the ball that holds all weights")
 G_r = quantity("G_r", "a sure bound on the gradient norm on the ball", nonnegative=True)
-hessian = quantity("hessian", "spectral norm of the Hessian at a point of the ball", r"\|\nabla^2F\|", nonnegative=True)
+hessian = quantity(
+    "hessian", "spectral norm of the Hessian at a point of the ball", r"\|\nabla^2F\|", nonnegative=True
+)
 
 # Stochastic gradients of the Linear VAE, encoder N(Wx + b, D), decoder N(Vz + c, sigma_x2 I)
 B = quantity("B", "batch size", integer=True, positive=True)
 K = quantity("K", "number of latent samples per datum", integer=True, positive=True)
 s1 = quantity("s1", "gradient noise due to the choice of one datum", "s_1", nonnegative=True)
 s2 = quantity("s2", "gradient noise due to one latent sample, weights W and V", "s_2", nonnegative=True)
-s2_l = quantity("s2_l", "gradient noise due to one latent sample, log-variances of the encoder", r"s_2^{\ell}", nonnegative=True)
-s2_c = quantity("s2_c", "gradient noise due to one latent sample, decoder offset", "s_2^{c}", nonnegative=True)
+s2_l = quantity(
+    "s2_l",
+    "gradient noise due to one latent sample, log-variances of the encoder",
+    r"s_2^{\ell}",
+    nonnegative=True,
+)
+s2_c = quantity(
+    "s2_c", "gradient noise due to one latent sample, decoder offset", "s_2^{c}", nonnegative=True
+)
 v = quantity("v", "trace of the stochastic gradient's covariance, weights W and V", nonnegative=True)
 kurt = quantity("kurt", "fourth moment of one coordinate of the latent noise", r"\kappa")
 tr_S = quantity("tr_S", "mean squared norm of the data", r"\mathrm{tr}S", nonnegative=True)
@@ -56,12 +65,22 @@ tr_D = quantity("tr_D", "trace of the encoder's covariance", r"\mathrm{tr}D", no
 tr_GD = quantity("tr_GD", "trace of G D with G = V^T V", r"\mathrm{tr}(GD)", nonnegative=True)
 tr_GDG = quantity("tr_GDG", "trace of G D G", r"\mathrm{tr}(GDG)", nonnegative=True)
 mean2 = quantity("mean2", "mean squared norm of the encoder's mean", r"E\|\mu\|^2", nonnegative=True)
-residual2 = quantity("residual2", "mean squared reconstruction residual at the encoder's mean", r"E\|\rho\|^2", nonnegative=True)
+residual2 = quantity(
+    "residual2",
+    "mean squared reconstruction residual at the encoder's mean",
+    r"E\|\rho\|^2",
+    nonnegative=True,
+)
 cross = quantity("cross", "mean of residual^T V D mu", r"E[\rho^\top VD\mu]", real=True)
 g_DD = quantity("g_DD", "sum of G_jj D_j^2", r"\sum_jG_{jj}D_j^2", nonnegative=True)
 gg_DD = quantity("gg_DD", "sum of G_jj^2 D_j^2", r"\sum_jG_{jj}^2D_j^2", nonnegative=True)
 d_GDG = quantity("d_GDG", "sum of D_j (G D G)_jj", r"\sum_jD_j(GDG)_{jj}", nonnegative=True)
-residual_D = quantity("residual_D", "sum of D_j times the mean square of (V^T residual)_j", r"\sum_jD_jE(V^\top\rho)_j^2", nonnegative=True)
+residual_D = quantity(
+    "residual_D",
+    "sum of D_j times the mean square of (V^T residual)_j",
+    r"\sum_jD_jE(V^\top\rho)_j^2",
+    nonnegative=True,
+)
 
 # Training runs
 n = quantity("n", "number of steps", integer=True, positive=True)
@@ -72,7 +91,7 @@ Delta = quantity("Delta", "initial gap: objective at the start less its infimum"
 a = curve("a", "squared gradient norm at step t")
 sigma2 = curve("sigma2", "variance of the stochastic gradient at step t, given the past", r"\sigma^2")
 F = curve("F", "objective at step t", real=True)
-average = curve("average", "squared gradient averaged over the random output index, at horizon n", r"\bar a")
+average = curve("average", "expected squared gradient at the random output index, horizon n", r"\bar a")
 
 # Importance weighting
 chi2 = quantity("chi2", "variance of the normalised importance weight", r"\chi^2", nonnegative=True)
@@ -85,8 +104,15 @@ s = quantity("s", "sharpness of the soft-clip")
 T = quantity("T", "width of the soft-clip's range")
 slope_sup = quantity("slope_sup", "supremum of the soft-clip's slope", r"\sup f'", nonnegative=True)
 slope_inf = quantity("slope_inf", "least slope of the soft-clip on a bounded interval", r"\inf f'", real=True)
-curvature_sup = quantity("curvature_sup", "supremum of the soft-clip's absolute second derivative", r"\sup|f''|", nonnegative=True)
-reach = quantity("reach", "largest distance of the soft-clip from the middle of its range", r"\sup|f-\bar x|", nonnegative=True)
+curvature_sup = quantity(
+    "curvature_sup", "supremum of the soft-clip's absolute second derivative", r"\sup|f''|", nonnegative=True
+)
+reach = quantity(
+    "reach",
+    "largest distance of the soft-clip from the middle of its range",
+    r"\sup|f-\bar x|",
+    nonnegative=True,
+)
 rise = quantity("rise", "rise above the lower end at some distance right of the middle", nonnegative=True)
 drop = quantity("drop", "distance to the upper end at the same distance left of the middle", nonnegative=True)
 
@@ -96,9 +122,15 @@ s_z = quantity("s_z", "standard deviation of the latent noise", nonnegative=True
 g = quantity("g", "inner product of two inputs", r"x^\top x'", real=True)
 x2 = quantity("x2", "squared norm of the first input", r"\|x\|^2")
 y2 = quantity("y2", "squared norm of the second input", r"\|x'\|^2")
-k_fresh = quantity("k_fresh", "tangent kernel entry with a fresh noise draw for each input", r"\hat k_1", real=True)
-k_shared = quantity("k_shared", "tangent kernel entry with one noise draw shared by all inputs", r"\hat k_2", real=True)
-k_frozen = quantity("k_frozen", "tangent kernel entry with a noise draw frozen to each input", r"\hat k_3", real=True)
+k_fresh = quantity(
+    "k_fresh", "tangent kernel entry with a fresh noise draw for each input", r"\hat k_1", real=True
+)
+k_shared = quantity(
+    "k_shared", "tangent kernel entry with one noise draw shared by all inputs", r"\hat k_2", real=True
+)
+k_frozen = quantity(
+    "k_frozen", "tangent kernel entry with a noise draw frozen to each input", r"\hat k_3", real=True
+)
 delta = quantity("delta", "allowed probability of failure", r"\delta")
 zeta = quantity("zeta", "fraction of the least eigenvalue that may be lost", r"\zeta")
 phi_1 = quantity("phi_1", "supremum of the smoothed activation's slope", r"\phi_1")
@@ -106,7 +138,24 @@ G_norm = quantity("G_norm", "largest eigenvalue of the inputs' Gram matrix", r"\
 theta_norm = quantity("theta_norm", "largest eigenvalue of the limit kernel", r"\|\Theta\|")
 lambda_0 = quantity("lambda_0", "least eigenvalue of the limit kernel", r"\lambda_0", nonnegative=True)
 V_0 = quantity("V_0", "summed variance of one neuron's kernel matrix", nonnegative=True)
-entry_deviation = quantity("entry_deviation", "largest kernel deviation relative to its inner product", r"\max_{ij}|\hat\Theta-\Theta|_{ij}/|x_i^\top x_j|", nonnegative=True)
-operator_deviation = quantity("operator_deviation", "operator norm of the kernel deviation", r"\|\hat\Theta-\Theta\|", nonnegative=True)
-squared_deviation = quantity("squared_deviation", "squared Frobenius norm of the kernel deviation", r"\|\hat\Theta-\Theta\|_F^2", nonnegative=True)
-least_eigenvalue = quantity("least_eigenvalue", "least eigenvalue of the kernel at initialisation", r"\lambda_{\min}(\hat\Theta)", real=True)
+entry_deviation = quantity(
+    "entry_deviation",
+    "largest kernel deviation relative to its inner product",
+    r"\max_{ij}|\hat\Theta-\Theta|_{ij}/|x_i^\top x_j|",
+    nonnegative=True,
+)
+operator_deviation = quantity(
+    "operator_deviation", "operator norm of the kernel deviation", r"\|\hat\Theta-\Theta\|", nonnegative=True
+)
+squared_deviation = quantity(
+    "squared_deviation",
+    "squared Frobenius norm of the kernel deviation",
+    r"\|\hat\Theta-\Theta\|_F^2",
+    nonnegative=True,
+)
+least_eigenvalue = quantity(
+    "least_eigenvalue",
+    "least eigenvalue of the kernel at initialisation",
+    r"\lambda_{\min}(\hat\Theta)",
+    real=True,
+)

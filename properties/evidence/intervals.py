@@ -82,6 +82,16 @@ class Interval:
         return Interval(_down(exact), _up(exact))
 
     @staticmethod
+    def between(low: ArrayLike, high: ArrayLike) -> Interval:
+        """The interval with these ends. ValueError for NaN or crossed ends."""
+        return Interval(np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64))
+
+    @staticmethod
+    def around(middle: ArrayLike, radius: ArrayLike) -> Interval:
+        """All values within a radius of the middle; ends rounded outward."""
+        return Interval.of(np.asarray(middle, dtype=np.float64)) + Interval.between(-np.asarray(radius), radius)
+
+    @staticmethod
     def ratio(numerator: int, denominator: int) -> Interval:
         """The rational number numerator / denominator."""
         exact = Fraction(numerator, denominator)

@@ -135,12 +135,33 @@ class ClippedRun(Experiment):
             Count("seed", 0, 2**16),
         )
     )
-    _small = {"data": "spiked", "law": "three-point", "replacement": True, "start": "random", "N": 16, "d": 3, "k": 1, "B": 1, "K": 1}
-    _small |= {"n": 100, "LC": 1.0, "r": 1.0, "share": 0.5, "sigma_x2": 1.0, "beta": 1.0, "D": 1.0, "spread": 0.0, "seed": 5}
+    _small = {
+        "data": "spiked",
+        "law": "three-point",
+        "replacement": True,
+        "start": "random",
+        "N": 16,
+        "d": 3,
+        "k": 1,
+        "B": 1,
+        "K": 1,
+    }
+    _small |= {
+        "n": 100,
+        "LC": 1.0,
+        "r": 1.0,
+        "share": 0.5,
+        "sigma_x2": 1.0,
+        "beta": 1.0,
+        "D": 1.0,
+        "spread": 0.0,
+        "seed": 5,
+    }
     instances = {
         "spiked, B=K=1": _small,
         "digits, B=8": _small | {"data": "digits", "N": 64, "d": 8, "k": 2, "B": 8, "sigma_x2": 0.2},
-        "two-valued, without replacement": _small | {"data": "two-valued", "replacement": False, "B": 4, "K": 2},
+        "two-valued, without replacement": _small
+        | {"data": "two-valued", "replacement": False, "B": 4, "K": 2},
         "from the least value, B=8": _small
         | {"start": "least value", "matched": True, "B": 8, "beta": 1.2, "r": 0.4},
         "near-degenerate": _small | {"data": "near-degenerate", "law": "uniform"},
@@ -169,7 +190,9 @@ class ClippedRun(Experiment):
 
         def draw(stage: str, first: int, count: int) -> dict[Any, Any]:
             stream = context.stream(self.key, configuration, stage)
-            found = run_sgd(problem, run.start, sgd, stream, (first, count), device=context.device, block=context.block)
+            found = run_sgd(
+                problem, run.start, sgd, stream, (first, count), device=context.device, block=context.block
+            )
             rows = (found.squared_gradient, found.noise_variance, found.first_value, found.last_value)
             square, noise, begin, end = (x.cpu().numpy() for x in rows)
             return {a: Steps(square), sigma2: Steps(noise * recorded), F: At({1: begin, sgd.steps + 1: end})}

@@ -54,7 +54,9 @@ class OffsetProblem:
         # Squared distance in units of the noise: nu = sigma^2 / (L Delta), Delta = |grad|^2 / (2 L).
         return OffsetProblem(curvature, noise, 2 * c["start"] * noise)
 
-    def squares(self, step_size: float, gains: tuple[float, float] = (1.0, 1.0)) -> Iterator[tuple[float, float]]:
+    def squares(
+        self, step_size: float, gains: tuple[float, float] = (1.0, 1.0)
+    ) -> Iterator[tuple[float, float]]:
         """E a_t and its rounding error, t = 1, 2, ...; `gains` scale the descent and the noise in planted faults."""
         square, error, t = self.first_square, 4 * EPS * self.first_square, 1
         while True:
@@ -84,7 +86,17 @@ SPACE = Space(
         Count("seed", 0, 2**16),
     )
 )
-BASE: Configuration = {"data": "spiked", "N": 32, "d": 4, "k": 2, "B": 4, "K": 2, "n": 1_000, "start": 0.0, "LC": 1.0}
+BASE: Configuration = {
+    "data": "spiked",
+    "N": 32,
+    "d": 4,
+    "k": 2,
+    "B": 4,
+    "K": 2,
+    "n": 1_000,
+    "start": 0.0,
+    "LC": 1.0,
+}
 BASE = {**BASE, "sigma_x2": 0.5, "D": 0.8, "spread": 0.5, "scale": 0.6, "seed": 2}
 
 
@@ -134,7 +146,9 @@ class OffsetRecursion(Experiment):
         return Exact(
             {
                 a: Steps(gradient[:steps, None]),
-                sigma2: Steps(Interval(np.full((steps, 1), float(noise.low)), np.full((steps, 1), float(noise.high)))),
+                sigma2: Steps(
+                    Interval(np.full((steps, 1), float(noise.low)), np.full((steps, 1), float(noise.high)))
+                ),
                 F: Steps(objective),
             }
         )
@@ -146,6 +160,7 @@ class OffsetHorizons(Experiment):
     key = "descent/offset-horizons"
     title = "exact recursion at growing horizons"
     setting = SGD_HORIZONS
+    share = 0.2
     space = Space(tuple(axis for axis in SPACE.axes if axis.name != "n"))
     instances = {
         "offset at optimum": {name: value for name, value in BASE.items() if name != "n"},
@@ -176,7 +191,9 @@ def _weighted_means(problem: OffsetProblem, share: float) -> dict[int, Interval]
     above, below = np.cumsum(weight * squares), np.cumsum(weight)
     ratios = {j: above[j - 1] / below[j - 1] for j in HORIZONS}
     # Non-negative terms throughout while LC < 2: relative errors add up, at most a few per step.
-    return {j: Interval(ratio * (1 - 16 * j * EPS), ratio * (1 + 16 * j * EPS)) for j, ratio in ratios.items()}
+    return {
+        j: Interval(ratio * (1 - 16 * j * EPS), ratio * (1 + 16 * j * EPS)) for j, ratio in ratios.items()
+    }
 
 
 def _recursion(first: float, keep: np.ndarray, fresh: np.ndarray) -> np.ndarray:

@@ -68,7 +68,12 @@ class EdgeOfBall(Experiment):
             {
                 a: _step(inner(mean, mean)[0], 1.0),
                 sigma2: _step((chances * inner(away, away)).sum(), 1.0),
-                F: Steps(_around(np.array([float(problem.objective(start)[0]), float((chances * after).sum())]), after.abs().max())),
+                F: Steps(
+                    _around(
+                        np.array([float(problem.objective(start)[0]), float((chances * after).sum())]),
+                        after.abs().max(),
+                    )
+                ),
             }
         )
 

@@ -43,7 +43,11 @@ class ExactGap(Experiment):
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         pair = pair_of(configuration)
         supremum, infimum = pair.weight_supremum, pair.weight_infimum
-        facts = {WEIGHT_BOUNDED: math.isfinite(supremum), WEIGHT_AWAY_FROM_ZERO: infimum > 0, WEIGHT_VARIANCE: math.isfinite(pair.chi2)}
+        facts = {
+            WEIGHT_BOUNDED: math.isfinite(supremum),
+            WEIGHT_AWAY_FROM_ZERO: infimum > 0,
+            WEIGHT_VARIANCE: math.isfinite(pair.chi2),
+        }
         values = {K: configuration["K"], chi2: pair.chi2, w_min: infimum, w_max: supremum}
         return Situation(values, frozenset(fact for fact, holds in facts.items() if holds), precision=1e-14)
 

@@ -23,7 +23,9 @@ EPS = 2.0**-53
 LAWS: dict[str, Law] = {"three-point": THREE_POINT, "random signs": RADEMACHER}
 
 
-def sampled_objective(parameters: dict[str, Tensor], x: Tensor, noise: Tensor, noise_variance: float, beta: float) -> Tensor:
+def sampled_objective(
+    parameters: dict[str, Tensor], x: Tensor, noise: Tensor, noise_variance: float, beta: float
+) -> Tensor:
     """Negative beta-ELBO of one datum and one latent sample, all blocks free: encoder, decoder, log-variance, offset."""
     mean, variance = parameters["encoder"] @ x, parameters["log_variance"].exp()
     z = mean + variance.sqrt() * noise
@@ -43,12 +45,18 @@ class Outcomes:
         """Variance of the conditional mean given the datum, and mean of the conditional variance."""
         mean = torch.einsum("e,iep->ip", self.probabilities, self.gradients)
         between = (mean - mean.mean(0)).square().sum(1).mean()
-        within = torch.einsum("e,iep->i", self.probabilities, (self.gradients - mean[:, None]).square()).mean()
+        within = torch.einsum(
+            "e,iep->i", self.probabilities, (self.gradients - mean[:, None]).square()
+        ).mean()
         return float(between), float(within)
 
     def enclosed(self, variance: float) -> Interval:
-        """The variance with its rounding error: a few dozen operations in each gradient, sums with weights of sum one."""
-        error = 512 * EPS * float(self.gradients.square().sum(-1).max())
+        """The variance with its rounding error: gradients after a few dozen operations, sums with weights of sum one.
+
+        A gradient off by 64 units in the last place moves a centred square by twice the deviation times that.
+        """
+        slip = 64 * EPS * float(self.gradients.square().sum(-1).max()) ** 0.5
+        error = 2 * slip * variance**0.5 + slip**2 + 64 * EPS * variance
         return Interval(max(variance - error, 0.0), variance + error)
 
     def minibatch_variance(self, batch: int, samples: int, *, replacement: bool) -> float:
@@ -92,7 +100,16 @@ class NoiseByEnumeration(Experiment):
             Count("seed", 0, 2**16),
         )
     )
-    _small = {"data": "spiked", "law": "three-point", "replacement": True, "N": 5, "d": 2, "k": 2, "B": 2, "K": 2}
+    _small = {
+        "data": "spiked",
+        "law": "three-point",
+        "replacement": True,
+        "N": 5,
+        "d": 2,
+        "k": 2,
+        "B": 2,
+        "K": 2,
+    }
     _small |= {"sigma_x2": 0.7, "beta": 1.3, "D": 0.8, "spread": 0.5, "scale": 0.8, "seed": 3}
     instances = {
         "B = K = 2": _small,
@@ -101,7 +118,10 @@ class NoiseByEnumeration(Experiment):
         "two-valued data": _small | {"data": "two-valued", "N": 5, "k": 1},
         "digits": _small | {"data": "digits", "N": 6, "d": 3, "k": 1},
     }
-    faults = {"one latent sample shared by the batch": "B = K = 2", "noise of standard deviation 1.01": "B = K = 2"}
+    faults = {
+        "one latent sample shared by the batch": "B = K = 2",
+        "noise of standard deviation 1.01": "B = K = 2",
+    }
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         c: Any = configuration
@@ -129,14 +149,19 @@ class NoiseByEnumeration(Experiment):
             "residual_D": (D * (residual @ V).square().mean(0)).sum(),
         }
         facts = frozenset({WITH_REPLACEMENT if c["replacement"] else WITHOUT_REPLACEMENT})
-        return Situation({getattr(symbols, name): float(value) for name, value in values.items()}, facts, precision=1e-13)
+        return Situation(
+            {getattr(symbols, name): float(value) for name, value in values.items()}, facts, precision=1e-13
+        )
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         c: Any = configuration
         problem, law = problem_of(configuration, context), LAWS[c["law"]]
         stretch = 1.01 if fault.startswith("noise") else 1.0
         blocks = _outcomes(problem, law, c["scale"], c["seed"], stretch)
-        weights = Outcomes(torch.cat([blocks[name].gradients for name in ("encoder", "decoder")], -1), blocks["encoder"].probabilities)
+        weights = Outcomes(
+            torch.cat([blocks[name].gradients for name in ("encoder", "decoder")], -1),
+            blocks["encoder"].probabilities,
+        )
         between, within = weights.parts()
         batch = 1 if fault.startswith("one") else c["B"]
         joint = weights.minibatch_variance(batch, c["K"], replacement=c["replacement"])

@@ -19,7 +19,9 @@ EPS = 2.0**-53
 def gaussian_weights(problem: LinearVAE, seed: int) -> Weights:
     """Weights of independent standard normal entries, a function of the seed alone; one replicate."""
     size = problem.latent_dim * problem.data_dim
-    drawn = GAUSSIAN.sample(words(Stream.named("weights", seed), (0, 1), 0, (2 * size + 3) // 4), torch.float64)
+    drawn = GAUSSIAN.sample(
+        words(Stream.named("weights", seed), (0, 1), 0, (2 * size + 3) // 4), torch.float64
+    )
     encoder, decoder = drawn[:size, 0], drawn[size : 2 * size, 0]
     shape = (problem.latent_dim, problem.data_dim)
     return Weights(encoder.unflatten(0, shape), decoder.unflatten(0, shape[::-1]))
@@ -63,12 +65,22 @@ class BallHessian(Experiment):
             Count("seed", 0, 2**16),
         )
     )
-    _spiked = {"data": "spiked", "point": "extremal", "N": 32, "d": 4, "k": 2, "sigma_x2": 0.5, "beta": 1.0, "D": 1.0}
+    _spiked = {
+        "data": "spiked",
+        "point": "extremal",
+        "N": 32,
+        "d": 4,
+        "k": 2,
+        "sigma_x2": 0.5,
+        "beta": 1.0,
+        "D": 1.0,
+    }
     _spiked |= {"spread": 0.0, "r": 1.5, "share": 1.0, "seed": 1}
     instances = {
         "matched: beta lam = D / sigma_x2": _spiked | {"matched": True},
         "matched, digits": _spiked | {"matched": True, "data": "digits", "N": 200, "d": 12},
-        "unmatched: beta lam far above D / sigma_x2": _spiked | {"matched": False, "D": 0.05, "beta": 4.0, "r": 0.3},
+        "unmatched: beta lam far above D / sigma_x2": _spiked
+        | {"matched": False, "D": 0.05, "beta": 4.0, "r": 0.3},
     }
     faults = {"reconstruction counted twice": "matched: beta lam = D / sigma_x2"}
 
@@ -86,12 +98,19 @@ class BallHessian(Experiment):
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         problem, radius = problem_of(configuration, context), float(configuration["r"])
         if fault:
-            problem = LinearVAE(problem.data, problem.noise_variance / 2, problem.beta, problem.posterior_variance)
+            problem = LinearVAE(
+                problem.data, problem.noise_variance / 2, problem.beta, problem.posterior_variance
+            )
         if configuration["point"] == "extremal":
             weights = problem.extremal_point(radius)
         else:
             drawn = gaussian_weights(problem, int(configuration["seed"]))
-            norm = float(inner(*(Weights(w.encoder[..., None], w.decoder[..., None]) for w in (drawn, drawn)))[0]) ** 0.5
+            norm = (
+                float(
+                    inner(*(Weights(w.encoder[..., None], w.decoder[..., None]) for w in (drawn, drawn)))[0]
+                )
+                ** 0.5
+            )
             scale = float(configuration["share"]) * radius / norm
             weights = Weights(drawn.encoder[..., None] * scale, drawn.decoder[..., None] * scale)
         matrix = problem.hessian(weights.encoder[..., 0], weights.decoder[..., 0])

@@ -22,7 +22,9 @@ ROUNDING = 1e-9
 CACHED = 2**14
 
 
-def normals(stream: Stream, first: int, count: int, shape: tuple[int, ...], context: Context, step: int = 0) -> Tensor:
+def normals(
+    stream: Stream, first: int, count: int, shape: tuple[int, ...], context: Context, step: int = 0
+) -> Tensor:
     """Standard normal draws [*shape, count], replicate i a function of the stream, the step and i alone."""
     size = math.prod(shape)
     slots = -(-size // 4)
@@ -49,7 +51,15 @@ class KernelEntry(Experiment):
             Logarithmic("other norm", 0.2, 4.0),
         )
     )
-    _two = {"activation": "ReLU", "inputs": "two", "m": 128, "s_z": 1.0, "angle": 0.4, "norm": 2.0, "other norm": 2.0}
+    _two = {
+        "activation": "ReLU",
+        "inputs": "two",
+        "m": 128,
+        "s_z": 1.0,
+        "angle": 0.4,
+        "norm": 2.0,
+        "other norm": 2.0,
+    }
     instances = {
         "ReLU, two inputs": _two,
         "ReLU, one input": _two | {"inputs": "same"},
@@ -57,7 +67,10 @@ class KernelEntry(Experiment):
         "erf, two inputs": _two | {"activation": "erf"},
         "erf, one input": _two | {"activation": "erf", "inputs": "same"},
     }
-    faults = {"slope taken before the noise is added": "erf, two inputs", "weights of variance 1.2": "erf, two inputs"}
+    faults = {
+        "slope taken before the noise is added": "erf, two inputs",
+        "weights of variance 1.2": "erf, two inputs",
+    }
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         X = _inputs(configuration)
@@ -75,14 +88,21 @@ class KernelEntry(Experiment):
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Sample:
         X, width = _inputs(configuration).to(context.torch_device), int(configuration["m"])
         activation, s = ACTIVATIONS[str(configuration["activation"])], float(configuration["s_z"])
-        s, stretch = (0.0 if fault.startswith("slope") else s), (1.2**0.5 if fault.startswith("weights") else 1.0)
+        s, stretch = (
+            (0.0 if fault.startswith("slope") else s),
+            (1.2**0.5 if fault.startswith("weights") else 1.0),
+        )
         steepest = activation.slope_bound(0.0) ** 2
 
         def draw(stage: str, first: int, count: int) -> dict[Any, Any]:
             stream, N = context.stream(self.key, configuration, stage), len(X)
             W = stretch * normals(stream, first, count, (width, X.shape[1]), context)
             one, other = (normals(stream, first, count, (N, width), context, step) for step in (1, 2))
-            pairs = {symbols.k_fresh: (one, other), symbols.k_shared: (one[:1], one[:1]), symbols.k_frozen: (one, one)}
+            pairs = {
+                symbols.k_fresh: (one, other),
+                symbols.k_shared: (one[:1], one[:1]),
+                symbols.k_frozen: (one, one),
+            }
             entries = {k: tangent_entries(W, X, *noise, s, activation)[0, -1] for k, noise in pairs.items()}
             return {symbol: entry.cpu().numpy() for symbol, entry in entries.items()}
 
@@ -90,7 +110,9 @@ class KernelEntry(Experiment):
         sure = Interval(min(reach, 0.0), max(reach, 0.0))
         same = configuration["inputs"] == "same"
         shared = {symbols.k_fresh: 0.0, symbols.k_shared: s**2, symbols.k_frozen: s**2 if same else 0.0}
-        variances = {k: _neuron_variance(X, s, activation, covariance) / width for k, covariance in shared.items()}
+        variances = {
+            k: _neuron_variance(X, s, activation, covariance) / width for k, covariance in shared.items()
+        }
         return Sample(draw, dict.fromkeys(shared, sure), variances=variances)
 
 
@@ -129,9 +151,13 @@ class Initialisation:
     @staticmethod
     def of(configuration: Configuration) -> "Initialisation":
         c: Any = configuration
-        drawn = GAUSSIAN.sample(words(Stream.named("inputs", c["seed"]), (0, 1), 0, -(-c["N"] * c["p"] // 4)), torch.float64)
+        drawn = GAUSSIAN.sample(
+            words(Stream.named("inputs", c["seed"]), (0, 1), 0, -(-c["N"] * c["p"] // 4)), torch.float64
+        )
         X = drawn[: c["N"] * c["p"], 0].reshape(c["N"], c["p"])
-        return Initialisation(c["norm"] * X / X.norm(dim=1, keepdim=True), c["m"], c["s_z"], ACTIVATIONS[c["activation"]])
+        return Initialisation(
+            c["norm"] * X / X.norm(dim=1, keepdim=True), c["m"], c["s_z"], ACTIVATIONS[c["activation"]]
+        )
 
     @property
     def limit(self) -> Tensor:
@@ -162,7 +188,17 @@ class KernelMatrix(Experiment):
             Count("seed", 0, 2**16),
         )
     )
-    _one = {"activation": "ReLU", "N": 2, "p": 3, "m": 1, "s_z": 0.0, "norm": 1.0, "delta": 0.1, "zeta": 0.5, "seed": 4}
+    _one = {
+        "activation": "ReLU",
+        "N": 2,
+        "p": 3,
+        "m": 1,
+        "s_z": 0.0,
+        "norm": 1.0,
+        "delta": 0.1,
+        "zeta": 0.5,
+        "seed": 4,
+    }
     instances = {
         "ReLU, one neuron, no noise": _one,
         "ReLU, 16 neurons, no noise": _one | {"m": 16},
@@ -195,7 +231,9 @@ class KernelMatrix(Experiment):
         def draw(stage: str, first: int, count: int) -> dict[Any, Any]:
             stream = context.stream(self.key, configuration, stage)
             W = normals(stream, first, count, (net.width, X.shape[1], net.networks), context).flatten(2)
-            kernels = limit[..., None] + scale * (tangent_kernel(W, X, net.s, net.activation) - limit[..., None])
+            kernels = limit[..., None] + scale * (
+                tangent_kernel(W, X, net.s, net.activation) - limit[..., None]
+            )
             observed = _deviations(kernels.unflatten(2, (net.networks, count)), limit, X @ X.T)
             return {symbol: value.cpu().numpy() for symbol, value in observed.items()}
 
@@ -211,14 +249,20 @@ class KernelMatrix(Experiment):
         }
         ranges = {symbol: Interval(0.0, top * (1 + ROUNDING)) for symbol, top in tops.items()}
         slack = (1 + scale) * size
-        return Sample(draw, ranges | {symbols.least_eigenvalue: Interval(-slack * (ROUNDING + (scale > 1)), slack * (1 + ROUNDING))})
+        return Sample(
+            draw,
+            ranges
+            | {symbols.least_eigenvalue: Interval(-slack * (ROUNDING + (scale > 1)), slack * (1 + ROUNDING))},
+        )
 
 
 def _deviations(kernels: Tensor, limit: Tensor, gram: Tensor) -> dict[Any, Tensor]:
     """Observables from kernels [N, N, J, R]; all but the mean square use the first network of each replicate."""
     away = kernels - limit[..., None, None]
     first = away[:, :, 0]
-    relative = torch.where(gram[..., None].abs() > 0, first.abs() / gram.abs()[..., None], torch.zeros_like(first))
+    relative = torch.where(
+        gram[..., None].abs() > 0, first.abs() / gram.abs()[..., None], torch.zeros_like(first)
+    )
     return {
         symbols.entry_deviation: relative.flatten(0, 1).amax(0),
         symbols.operator_deviation: torch.linalg.eigvalsh(first.movedim(2, 0)).abs().amax(1),

@@ -34,7 +34,11 @@ GAP = Claim(
     standing=Standing.PROVED,
     proof=CLIP + DESCENT + " The last value of F is at least its infimum.",
     wrong={"an eighth": Le(mean_square, (Delta + noise) / 8 / total(weight))},
-    papers={"A-sgd-adam-rate": "carries", "A-explicit-dependence": "carries", "A-bounded-iterates": "qualifies"},
+    papers={
+        "A-sgd-adam-rate": "carries",
+        "A-explicit-dependence": "carries",
+        "A-bounded-iterates": "qualifies",
+    },
 )
 
 LAST_VALUE = Claim(

@@ -51,13 +51,14 @@ TELESCOPED = Claim(
     source="ghadimi-lan-2013",
     proof=DESCENT,
     wrong={
-        "1 percent less noise": Le(mean_square, (F[1] - F[n + 1] + Rational(99, 100) * noise) / total(weight)),
+        "1 percent less noise": Le(
+            mean_square, (F[1] - F[n + 1] + Rational(99, 100) * noise) / total(weight)
+        ),
         "half the noise": Le(mean_square, (F[1] - F[n + 1] + noise / 2) / total(weight)),
     },
     papers={"A-sgd-adam-rate": "carries"},
     attained=0.999999,
 )
-
 
 
 def growth(exponent: Expr | int) -> Expr:

@@ -59,7 +59,8 @@ WITHOUT = Claim(
     Eq(v, s1 * (N - B) / (B * (N - 1)) + s2 / (B * K)),
     assuming=(WITHOUT_REPLACEMENT, N > 1),
     standing=Standing.IDENTITY,
-    proof=TOTAL_VARIANCE + "The mean of B of N values drawn without replacement has variance (N - B)/(B (N - 1)) times theirs.",
+    proof=TOTAL_VARIANCE
+    + "The mean of B of N values drawn without replacement has variance (N - B)/(B (N - 1)) times theirs.",
     wrong={"as if drawn with replacement": Eq(v, s1 / B + s2 / (B * K))},
     papers={"A-explicit-dependence": "qualifies"},
 )

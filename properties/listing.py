@@ -1,0 +1,87 @@
+"""The catalogue on a terminal: `elbound list` and `elbound show`."""
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from elbound.properties.docket import BadInput
+from elbound.properties.experiment import experiments
+from elbound.theory import settings
+from elbound.theory.catalogue import Listed, catalogue, references
+from elbound.theory.claim import Setting, meaning
+
+
+def all_settings() -> tuple[Setting, ...]:
+    """The settings of the project, in the order of their definition."""
+    return tuple(x for x in vars(settings).values() if isinstance(x, Setting))
+
+
+def print_list(what: str, console: Console) -> None:
+    """The names of all claims, or of all settings, each with one line."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column(what[:-1], no_wrap=True)
+    table.add_column("standing" if what == "claims" else "claims")
+    table.add_column("what it says")
+    if what == "claims":
+        for x in catalogue():
+            standing = "finding: must fall" if x.claim.is_finding else str(x.claim.standing)
+            table.add_row(Text(x.name), standing, Text(x.title))
+    else:
+        for setting in all_settings():
+            count = sum(setting.serves(x.claim.setting) for x in catalogue())
+            table.add_row(setting.name, str(count), Text(setting.title))
+    console.print(table)
+
+
+def print_one(name: str, console: Console) -> None:
+    """A claim, all claims of a module, or a setting. Raises BadInput for an unknown name."""
+    found = [x for x in catalogue() if name in (x.name, x.key)]
+    setting = next((x for x in all_settings() if x.name == name), None)
+    if not found and setting is None:
+        keys = ", ".join(dict.fromkeys(x.key for x in catalogue()))
+        names = ", ".join(x.name for x in all_settings())
+        raise BadInput(f"name {name!r}: unknown; claims are {keys}; settings are {names}")
+    if found:
+        console.print(Text(found[0].doc.strip()))
+    for listed in found:
+        _print_claim(listed, console)
+    if setting is not None:
+        _print_setting(setting, console)
+
+
+def _print_claim(listed: Listed, console: Console) -> None:
+    claim = listed.claim
+    lines = [
+        ("", ""),
+        (listed.name, ""),
+        ("statement", claim.statement),
+        ("assuming", "; ".join(map(str, claim.assuming)) or "nothing beyond the setting"),
+        ("setting", f"{claim.setting.name}: {claim.setting.title}"),
+        ("standing", str(claim.standing) if not claim.is_finding else f"{claim.standing}, to be refuted"),
+        ("source", references().get(claim.source, claim.source)),
+        ("proof idea", " ".join(claim.proof.split())),
+        ("must fall", "; ".join(claim.versions)),
+        ("repaired by", claim.repaired_by),
+        ("judged by", ", ".join(x.key for x in experiments() if x.setting.serves(claim.setting))),
+    ]
+    _print_lines([(label, text) for label, text in lines if text or label in ("", listed.name)], console)
+
+
+def _print_setting(setting: Setting, console: Console) -> None:
+    console.print(Text(f"{setting.name}: {setting.title}"))
+    _print_lines([(str(x), meaning(x)) for x in setting.parameters], console, "parameters")
+    _print_lines([(str(x), meaning(x)) for x in setting.observables], console, "observables")
+    _print_lines([(x.name, x.meaning) for x in setting.facts], console, "facts")
+    names = ", ".join(x.name for x in catalogue() if setting.serves(x.claim.setting))
+    _print_lines([("", names)], console, "claims")
+
+
+def _print_lines(lines: list[tuple[str, str]], console: Console, heading: str = "") -> None:
+    if heading:
+        console.print(Text(f"\n{heading}"))
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for label, text in lines:
+        table.add_row(Text(label), Text(text))
+    console.print(table)

@@ -1,0 +1,191 @@
+"""A run from its first task to its report: tasks to workers, rows to the ledger, pages from the ledger."""
+
+import contextlib
+import multiprocessing
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from elbound import __version__
+from elbound.impl.device import deterministic
+from elbound.properties.campaign import Outcome, Task, outcomes, tasks_of
+from elbound.properties.docket import BadInput, Brief, docket_of, papers
+from elbound.properties.evidence.budget import Budget
+from elbound.reports.ledger import Ledger, LedgerError
+from elbound.reports.render.page import render
+from elbound.reports.summary import exit_code, summarise, write_summary
+from elbound.reports.table import Progress, show
+
+LIBRARIES = ("torch", "numpy", "scipy", "sympy", "hypothesis", "cma", "python-flint")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run's files lie: ledger.sqlite, summary.json and index.html in one folder."""
+
+    folder: Path
+
+    @property
+    def ledger(self) -> Path:
+        return self.folder / "ledger.sqlite"
+
+    @property
+    def summary(self) -> Path:
+        return self.folder / "summary.json"
+
+
+def default_folder() -> Path:
+    """reports/latest inside the project's repository, elbound-report elsewhere."""
+    here = Path.cwd()
+    own = (here / "reports" / "ledger.py").is_file() and (here / "theory" / "claim.py").is_file()
+    return here / "reports" / "latest" if own else here / "elbound-report"
+
+
+class Inline(Executor):
+    """An executor that runs each task at once in this process."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as failure:
+            future.set_exception(failure)
+        return future
+
+
+def prepare(device: str) -> None:
+    """One thread and deterministic kernels, in every process that judges."""
+    deterministic(torch.device(device))
+
+
+@contextlib.contextmanager
+def workers(count: int, device: str) -> Iterator[Executor]:
+    """A pool of single-threaded worker processes, or this process alone for a count of one."""
+    if count == 1:
+        prepare(device)
+        yield Inline()
+        return
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["elbound.properties.campaign"])
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=prepare, initargs=(device,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def facts_of(brief: Brief) -> dict[str, Any]:
+    """What a ledger says of its run from the start; enough to refuse a resume under other terms."""
+    data = brief.context.user_data
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "profile": brief.profile,
+        "patterns": list(brief.patterns),
+        "file": brief.file or "",
+        "user_data": "" if data is None else f"{data.name}:{data.digest}",
+        "device": brief.context.device,
+        "dtype": "float64",
+        "epoch": brief.context.epoch,
+        "alpha_suite": Budget().alpha_suite,
+        "versions": _versions(),
+        "papers": papers(),
+    }
+
+
+TERMS = ("profile", "patterns", "file", "user_data", "device", "epoch")
+
+
+def _versions() -> dict[str, str]:
+    found = {"elbound": __version__, "python": platform.python_version()}
+    for name in LIBRARIES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def open_ledger(brief: Brief, place: Place, *, resume: bool) -> Ledger:
+    """A fresh ledger, the old one kept beside it, or the one to resume. Raises BadInput, naming the path."""
+    try:
+        if not resume or not place.ledger.exists():
+            place.folder.mkdir(parents=True, exist_ok=True)
+            ledger = Ledger.create(place.ledger, facts_of(brief), fresh=True)
+            ledger.record_entries(docket_of(brief).entries())
+            return ledger
+        ledger = Ledger.open(place.ledger)
+    except (OSError, LedgerError) as failure:
+        raise BadInput(
+            f"output {place.folder}: cannot be written: {' '.join(str(failure).split())}"
+        ) from None
+    known, wanted = ledger.run, facts_of(brief)
+    for term in TERMS:
+        if known.get(term) != wanted[term]:
+            ledger.close()
+            raise BadInput(
+                f"--resume: the run in {place.folder} has {term} {known.get(term)!r}, not {wanted[term]!r}"
+            )
+    return ledger
+
+
+def carry_out(brief: Brief, place: Place, *, count: int, resume: bool, console: Console) -> dict[str, Any]:
+    """Judges everything the brief asks for, writes ledger, summary and page, and returns the summary.
+
+    Tasks finished in an earlier run are not judged again when resuming. An interrupt leaves the ledger as it is.
+    """
+    started = time.perf_counter()
+    with open_ledger(brief, place, resume=resume) as ledger:
+        finished = ledger.finished_tasks()
+        waiting = [task for task in tasks_of(brief) if task.name not in finished]
+        if waiting:
+            with workers(min(count, len(waiting)), brief.context.device) as executor:
+                _judge(brief, waiting, executor, ledger, console)
+        ledger.close_run({**_evidence(ledger), "wall_s": round(time.perf_counter() - started, 2)})
+    return publish(place.ledger, place)
+
+
+def _judge(brief: Brief, waiting: list[Task], executor: Executor, ledger: Ledger, console: Console) -> None:
+    with Progress(len(waiting), console) as progress:
+        for outcome in outcomes(brief, waiting, executor):
+            keep(ledger, outcome)
+            progress.finish(outcome.task.name, outcome.rows)
+
+
+def keep(ledger: Ledger, outcome: Outcome) -> None:
+    """Writes a finished task."""
+    counts = {"executions": outcome.executions, "confirmations": outcome.confirmations}
+    ledger.finish(outcome.task.name, outcome.rows, **counts)
+
+
+def _evidence(ledger: Ledger) -> dict[str, Any]:
+    executions, confirmations = ledger.evidence()
+    achieved = Budget().achieved(confirmations, executions)
+    return {"executions": executions, "achieved_false_refutation_bound": achieved}
+
+
+def publish(ledger_path: Path, place: Place) -> dict[str, Any]:
+    """Writes summary.json and index.html from a ledger alone, and returns the summary."""
+    with Ledger.open(ledger_path, readonly=True) as ledger:
+        summary = summarise(ledger.rows(), ledger.entries(), ledger.run)
+    write_summary(summary, place.summary)
+    render(ledger_path, place.folder)
+    return summary
+
+
+def report_on(summary: Mapping[str, Any], place: Place, console: Console) -> int:
+    """Prints the tables and returns the exit code."""
+    show(summary, console, place.folder / "index.html")
+    return exit_code(summary)
+
+
+def default_workers() -> int:
+    """As many worker processes as this process may use cores."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
