@@ -8,6 +8,9 @@ in the share, largest for a radial direction at |theta| = r / 2. Own derivation.
 import math
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
+
 from elbound.impl.linear_vae import (
     LinearVAE,
     Weights,
@@ -18,8 +21,6 @@ from elbound.impl.linear_vae import (
     transpose,
     tree_sum,
 )
-from jaxtyping import Float
-from torch import Tensor
 
 CURVATURE = 48 / (25 * math.sqrt(5))
 
@@ -43,9 +44,7 @@ def unclip(weights: Weights, radius: float) -> Weights:
     """Inverse of ``clip``: w / sqrt(1 - |w|^2 / r^2). Raises ValueError unless |w| < r in every replicate."""
     share = inner(weights, weights) / radius**2
     if not bool((share < 1).all()):
-        raise ValueError(
-            f"weights have norm {float(share.max()) ** 0.5 * radius}; allowed: below radius {radius}"
-        )
+        raise ValueError(f"weights have norm {float(share.max()) ** 0.5 * radius}; allowed: below radius {radius}")
     return scaled(weights, 1 / torch.sqrt(1 - share))
 
 
@@ -57,9 +56,7 @@ def pull_back(theta: Weights, vector: Weights, radius: float | Tensor) -> Weight
     rho = stretch(theta, radius)
     weights = scaled(theta, 1 / rho)
     along = inner(weights, vector) / radius**2
-    return Weights(
-        (vector.encoder - weights.encoder * along) / rho, (vector.decoder - weights.decoder * along) / rho
-    )
+    return Weights((vector.encoder - weights.encoder * along) / rho, (vector.decoder - weights.decoder * along) / rho)
 
 
 def smoothness(problem: LinearVAE, radius: float) -> float:

@@ -136,9 +136,7 @@ def read(path: str | Path) -> UserData:
     """
     path = Path(path)
     if path.suffix not in _READERS:
-        raise ValueError(
-            f"data file {path.name!r}: suffix {path.suffix!r} must be one of {', '.join(_READERS)}"
-        )
+        raise ValueError(f"data file {path.name!r}: suffix {path.suffix!r} must be one of {', '.join(_READERS)}")
     try:
         raw, rows = _READERS[path.suffix](path)
     except FileNotFoundError:
@@ -174,14 +172,11 @@ def _read_csv(path: Path) -> tuple[np.ndarray, Sequence[int]]:
     width = len(lines[0][1])
     for line, cells in lines:
         if len(cells) != width:
-            raise ValueError(
-                f"data file {path.name!r}, row {line}: {len(cells)} cells where the first row has {width}"
-            )
+            raise ValueError(f"data file {path.name!r}, row {line}: {len(cells)} cells where the first row has {width}")
         for column, cell in enumerate(cells, start=1):
             if not _is_number(cell):
                 raise ValueError(
-                    f"data file {path.name!r}, row {line}, column {column}:"
-                    f" {cell[:40]!r} is not a real number"
+                    f"data file {path.name!r}, row {line}, column {column}: {cell[:40]!r} is not a real number"
                 )
     return np.array([[float(cell) for cell in cells] for _, cells in lines]), [line for line, _ in lines]
 
@@ -193,9 +188,7 @@ _READERS: Mapping[str, Callable[[Path], tuple[np.ndarray, Sequence[int]]]] = Map
 
 def _check(what: str, raw: np.ndarray, rows: Sequence[int]) -> None:
     if raw.dtype.kind not in "fiub":
-        raise ValueError(
-            f"{what}: entries of type {raw.dtype} must be real numbers (float, integer or boolean)"
-        )
+        raise ValueError(f"{what}: entries of type {raw.dtype} must be real numbers (float, integer or boolean)")
     if raw.ndim != 2 or raw.shape[1] == 0:
         raise ValueError(f"{what}: shape {raw.shape} must be [rows, columns] with at least 1 column")
     if len(raw) < FEWEST_ROWS:

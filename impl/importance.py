@@ -71,20 +71,12 @@ class PosteriorPair:
     @property
     def weight_supremum(self) -> float:
         """Supremum of w: finite exactly when Q < P or q is the posterior."""
-        return (
-            self._stationary_weight()
-            if self.proposal_precision < self.posterior_precision
-            else self._if_flat(inf)
-        )
+        return self._stationary_weight() if self.proposal_precision < self.posterior_precision else self._if_flat(inf)
 
     @property
     def weight_infimum(self) -> float:
         """Infimum of w: above 0 exactly when Q > P or q is the posterior."""
-        return (
-            self._stationary_weight()
-            if self.proposal_precision > self.posterior_precision
-            else self._if_flat(0.0)
-        )
+        return self._stationary_weight() if self.proposal_precision > self.posterior_precision else self._if_flat(0.0)
 
     def _stationary_weight(self) -> float:
         # log w is a parabola in z; its vertex is the maximum for Q < P, the minimum for Q > P.
@@ -126,9 +118,7 @@ def gap_of_weights(values: Sequence[float], probabilities: Sequence[float], impo
     if not ((weights > 0) & (weights < inf)).all():
         raise ValueError(f"weights between {weights.min()} and {weights.max()} must be finite and above 0")
     if not ((chances > 0).all() and abs(chances.sum() - 1) <= len(chances) * EPS):
-        raise ValueError(
-            f"probabilities of sum {chances.sum()} and least {chances.min()} must be above 0 with sum 1"
-        )
+        raise ValueError(f"probabilities of sum {chances.sum()} and least {chances.min()} must be above 0 with sum 1")
     mean = float(weights @ chances)
     law = _Law(np.log(weights / mean), chances, chances * weights / mean)
     scaled = GapCurve((law,))(importance_samples)
@@ -190,12 +180,7 @@ class GapCurve:
         # Mass left out changes M by at most itself, and M - e^{-s} by at most s times itself.
         missing = self._tail * np.minimum(s, 1) * np.exp((K - 1) * table.log_laplace)
         rounding = power * np.minimum(K * table.roughness, 1)
-        return (
-            self._upper_tail
-            + lower
-            + self.STEP * K * float(missing.sum())
-            + self.STEP * float(rounding.sum())
-        )
+        return self._upper_tail + lower + self.STEP * K * float(missing.sum()) + self.STEP * float(rounding.sum())
 
 
 def _upper_end(law: _Law) -> tuple[float, float]:
@@ -284,9 +269,7 @@ def _gaussian_law(pair: PosteriorPair) -> tuple[_Law, _Law]:
     ratio = pair.proposal_precision / pair.posterior_precision
     shift = pair.mean_gap * sqrt(pair.proposal_precision)
     if not (1 / 16 <= ratio <= 64 and shift**2 <= 16):
-        raise ValueError(
-            f"Q/P = {ratio} and dl^2 Q = {shift**2} must lie in [1/16, 64] and [0, 16] for the exact gap"
-        )
+        raise ValueError(f"Q/P = {ratio} and dl^2 Q = {shift**2} must lie in [1/16, 64] and [0, 16] for the exact gap")
     radius, width = 12.0, sqrt(ratio)
     step = _step(ratio, shift) / 2
     ends = min(-radius, shift - radius * width), max(radius, shift + radius * width)

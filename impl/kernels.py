@@ -177,9 +177,7 @@ def _relu_squared_slope_moment(covariance: Covariance, s: float) -> Tensor:
     t = np.arange(-reach, reach + 1) / 16
     z = delta * np.sinh(t)
     weight = delta * np.cosh(t) / 16 * np.exp(-(z**2) / 2) / sqrt(2 * pi)
-    safe = np.where(
-        q > 0, q, 1.0
-    )  # u = 0 has no regression of u' on it: c and the determinant vanish with it
+    safe = np.where(q > 0, q, 1.0)  # u = 0 has no regression of u' on it: c and the determinant vanish with it
     spread = np.where(q > 0, determinant / safe, q_other) / s**2
     slope = c / np.sqrt(safe) / s / np.sqrt(1 + spread)
     mean = slope[..., None] * z

@@ -115,26 +115,16 @@ class LinearVAE:
 
     def __post_init__(self) -> None:
         if self.data.ndim != 2 or 0 in self.data.shape or not bool(torch.isfinite(self.data).all()):
-            raise ValueError(
-                f"data has shape {tuple(self.data.shape)}; allowed: a finite [N, d] with N, d >= 1"
-            )
+            raise ValueError(f"data has shape {tuple(self.data.shape)}; allowed: a finite [N, d] with N, d >= 1")
         if not 0 < self.noise_variance < math.inf:
             raise ValueError(f"noise_variance is {self.noise_variance}; allowed: positive and finite")
         if not 0 <= self.beta < math.inf:
             raise ValueError(f"beta is {self.beta}; allowed: finite, at least 0")
         variance = self.posterior_variance
-        if (
-            variance.ndim != 1
-            or len(variance) == 0
-            or not bool(((variance > 0) & torch.isfinite(variance)).all())
-        ):
-            raise ValueError(
-                f"posterior_variance is {variance.tolist()}; allowed: k >= 1 positive finite values"
-            )
+        if variance.ndim != 1 or len(variance) == 0 or not bool(((variance > 0) & torch.isfinite(variance)).all()):
+            raise ValueError(f"posterior_variance is {variance.tolist()}; allowed: k >= 1 positive finite values")
         if (variance.dtype, variance.device) != (self.data.dtype, self.data.device):
-            raise ValueError(
-                f"posterior_variance is {variance.dtype} on {variance.device}; allowed: as the data"
-            )
+            raise ValueError(f"posterior_variance is {variance.dtype} on {variance.device}; allowed: as the data")
 
     @property
     def data_count(self) -> int:
@@ -183,9 +173,7 @@ class LinearVAE:
         encoder, decoder = weights
         second, up = self.second_moment[..., None], transpose(decoder)
         encoded = product(encoder, second)
-        return Moments(
-            encoded, product(up, second), product(up, decoder), product(encoded, transpose(encoder))
-        )
+        return Moments(encoded, product(up, second), product(up, decoder), product(encoded, transpose(encoder)))
 
     def divergence_offset(self) -> float:
         """The part of beta KL that no weight moves: (beta/2) sum(D - 1 - log D)."""
@@ -228,9 +216,7 @@ class LinearVAE:
         code = product(weights.encoder, x)
         return code, product(up, x) - product(product(up, weights.decoder), code)
 
-    def noise_split(
-        self, weights: Weights, kurtosis: float
-    ) -> tuple[Float[Tensor, " R"], Float[Tensor, " R"]]:
+    def noise_split(self, weights: Weights, kurtosis: float) -> tuple[Float[Tensor, " R"], Float[Tensor, " R"]]:
         """(s1, s2) with trace Cov(sample gradient) = s1/B + s2/(BK), indices drawn with replacement.
 
         Exact for independent symmetric noise coordinates with unit variance and the given kurtosis.
@@ -323,12 +309,7 @@ class LinearVAE:
         code = product(moved, transpose(encoder))
         spread = m.code + torch.diag(self.posterior_variance)[..., None]
         return Weights(
-            (
-                product(gram + transpose(gram), m.encoded)
-                + product(m.gram, moved)
-                - product(transpose(dd), second)
-            )
-            / s
+            (product(gram + transpose(gram), m.encoded) + product(m.gram, moved) - product(transpose(dd), second)) / s
             + self.beta * moved,
             (product(dd, spread) + product(decoder, code + transpose(code)) - transpose(moved)) / s,
         )
@@ -337,9 +318,7 @@ class LinearVAE:
         """Dense Hessian at one point, P = 2 d k: encoder entries row by row, then decoder entries."""
         size = encoder.numel()
         basis = torch.eye(2 * size, dtype=encoder.dtype, device=encoder.device)
-        direction = Weights(
-            basis[:size].reshape(*encoder.shape, -1), basis[size:].reshape(*decoder.shape, -1)
-        )
+        direction = Weights(basis[:size].reshape(*encoder.shape, -1), basis[size:].reshape(*decoder.shape, -1))
         columns = self.directional_gradient(Weights(encoder[..., None], decoder[..., None]), direction)
         return torch.cat((columns.encoder.flatten(0, 1), columns.decoder.flatten(0, 1)))
 
@@ -351,9 +330,7 @@ class LinearVAE:
         """
         _check_radius(radius)
         top, s = self.largest_moment, self.noise_variance
-        return top / s * (1 + 1.5 * radius**2) + max(
-            self.beta * top, float(self.posterior_variance.max()) / s
-        )
+        return top / s * (1 + 1.5 * radius**2) + max(self.beta * top, float(self.posterior_variance.max()) / s)
 
     def extremal_point(self, radius: float) -> Weights:
         """V = (r / sqrt 2) u e^T and W = -(r / sqrt 2) e u^T, one replicate: u leads S, e has the largest D.

@@ -21,9 +21,7 @@ ROUNDS = 10
 LARGEST_RANGE = 1 << 20
 
 
-def philox(
-    counter: tuple[Tensor, Tensor, Tensor, Tensor], round_keys: Int64[Tensor, "20"]
-) -> tuple[Tensor, ...]:
+def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], round_keys: Int64[Tensor, "20"]) -> tuple[Tensor, ...]:
     """Philox4x32-10 block function: four counter words in [0, 2^32) to four random words.
 
     The counter words broadcast against one another; ``round_keys`` comes from ``round_keys(k0, k1)``.
@@ -122,9 +120,7 @@ class Law:
     def sample(self, words: Int64[Tensor, "m ..."], dtype: torch.dtype) -> Float[Tensor, "m ..."]:
         """Draws of the words' shape. Raises ValueError unless m is even (Gaussian draws come in pairs)."""
         if words.shape[0] % 2:
-            raise ValueError(
-                f"law {self.name} was given {words.shape[0]} rows of words; allowed: an even number"
-            )
+            raise ValueError(f"law {self.name} was given {words.shape[0]} rows of words; allowed: an even number")
         return self.transform(words, dtype)
 
 
@@ -217,9 +213,7 @@ def without_replacement(words: Int64[Tensor, "B R"], data_count: int) -> Int64[T
     check_range(data_count)
     batch_size, replicates = words.shape
     if batch_size > data_count:
-        raise ValueError(
-            f"batch_size is {batch_size}; allowed without replacement: 1 to data_count {data_count}"
-        )
+        raise ValueError(f"batch_size is {batch_size}; allowed without replacement: 1 to data_count {data_count}")
     order = torch.arange(data_count, device=words.device)[:, None].repeat(1, replicates)
     for b in range(batch_size):
         place = (b + below(words[b], data_count - b))[None]

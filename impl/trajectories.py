@@ -14,6 +14,9 @@ from functools import cache
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
 from elbound.impl.clipping import clip, noise_trace, pull_back, radial_split, unclip
 from elbound.impl.linear_vae import Constants, LinearVAE, Weights, gather, inner, pathwise_gradient
 from elbound.impl.noise import (
@@ -26,8 +29,6 @@ from elbound.impl.noise import (
     scheduled_words,
     without_replacement,
 )
-from jaxtyping import Float, Int64
-from torch import Tensor
 
 DTYPES = (torch.float32, torch.float64)
 
@@ -73,9 +74,7 @@ class Sgd:
         if self.with_replacement:
             return 1 / size, noise
         if size > data_count:
-            raise ValueError(
-                f"batch_size is {size}; allowed without replacement: 1 to data_count {data_count}"
-            )
+            raise ValueError(f"batch_size is {size}; allowed without replacement: 1 to data_count {data_count}")
         return (data_count - size) / (size * max(data_count - 1, 1)), noise
 
 

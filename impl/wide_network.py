@@ -5,9 +5,10 @@ R replicates on the last, contiguous axis.
 """
 
 import torch
-from elbound.impl.kernels import Activation
 from jaxtyping import Float
 from torch import Tensor
+
+from elbound.impl.kernels import Activation
 
 
 def tangent_kernel(
@@ -46,9 +47,7 @@ def tangent_entries(
 
 def _preactivation(W: Tensor, X: Tensor) -> Tensor:
     if W.ndim != 3 or X.ndim != 2 or W.shape[1] != X.shape[1]:
-        raise ValueError(
-            f"weights of shape {tuple(W.shape)} and inputs {tuple(X.shape)} must be [m, p, R] and [N, p]"
-        )
+        raise ValueError(f"weights of shape {tuple(W.shape)} and inputs {tuple(X.shape)} must be [m, p, R] and [N, p]")
     return torch.einsum("np,mpr->nmr", X, W)
 
 

@@ -4,7 +4,7 @@ An index set is a column, so a sum over steps of an array [steps, replicates] le
 """
 
 from functools import reduce
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ def _cosine(values: Floats) -> Floats:
 class Replicates:
     """float64 arrays whose last axis runs over replicates."""
 
-    _functions = {
+    _functions: ClassVar[dict[str, Any]] = {
         "absolute": np.abs,
         "acos": lambda x: np.arccos(_cosine(x)),
         "asin": lambda x: np.arcsin(_cosine(x)),
@@ -43,17 +43,17 @@ class Replicates:
     }
 
     def rational(self, numerator: int, denominator: int) -> Floats:
-        return np.float64(numerator / denominator)
+        return np.asarray(numerator / denominator)
 
     def constant(self, number: NumberSymbol) -> Floats:
-        return np.float64(number)
+        return np.asarray(float(number))
 
     def function(self, name: str, *arguments: Floats) -> Floats:
         function = self._functions[name]
-        return reduce(function, arguments) if len(arguments) > 1 else function(*arguments)
+        return np.asarray(reduce(function, arguments) if len(arguments) > 1 else function(*arguments))
 
     def power(self, base: Floats, exponent: Any) -> Floats:
-        return np.asarray(base, dtype=np.float64) ** exponent
+        return np.asarray(np.asarray(base, dtype=np.float64) ** exponent)
 
     def exceeds(self, left: Floats, right: Floats) -> Floats:
         return np.asarray(np.greater(left, right), dtype=np.float64)
@@ -65,7 +65,7 @@ class Replicates:
         return np.arange(first, last + 1, dtype=np.float64)[:, None]
 
     def total(self, terms: Any) -> Floats:
-        return np.sum(np.asarray(terms), axis=0)
+        return np.asarray(np.sum(np.asarray(terms), axis=0))
 
 
 class Enclosures:

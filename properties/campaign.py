@@ -1,4 +1,4 @@
-"""A run as tasks: named instances with planted faults, Hypothesis searches, and the adversary, experiment by experiment.
+"""A run as tasks: named instances with planted faults, Hypothesis searches and the adversary, for each experiment.
 
 A task is a function of its name and the brief alone, so it can run in any process; only the parent writes.
 """
@@ -62,9 +62,7 @@ def tasks_of(brief: Brief) -> list[Task]:
             continue
         others.append(Task(experiment.key, "instances"))
         examples = math.ceil(profile.examples * experiment.share)
-        searches += [
-            Task(experiment.key, "search", j) for j in range(math.ceil(examples / EXAMPLES_PER_TASK))
-        ]
+        searches += [Task(experiment.key, "search", j) for j in range(math.ceil(examples / EXAMPLES_PER_TASK))]
         if profile.adversary and any(_attackable(x.claim) for x in docket.trying(experiment)):
             others.append(Task(experiment.key, "adversary"))
     heavy = {experiment.key: -experiment.share for experiment in docket.experiments}
@@ -199,19 +197,13 @@ class Bench:
             situation = self.experiment.situation(configuration, self.brief.context)
             trial = self._trial(configuration, situation, claims)
         except (ValueError, ArithmeticError, RuntimeError) as failure:
-            broken = Judgement(
-                Verdict.ERROR, reason=f"{type(failure).__name__}: {' '.join(str(failure).split())}"
-            )
+            broken = Judgement(Verdict.ERROR, reason=f"{type(failure).__name__}: {' '.join(str(failure).split())}")
             return {x.name: self._row(x, "", configuration, origin, broken, {}, 0.0) for x in claims}
         rows = {}
         for listed in claims:
             judgement = self._judge(trial, listed.claim)
             seconds, started = time.perf_counter() - started, time.perf_counter()
-            curves = (
-                trial.curves(listed.claim)
-                if origin.startswith("instance") and judgement.left is not None
-                else {}
-            )
+            curves = trial.curves(listed.claim) if origin.startswith("instance") and judgement.left is not None else {}
             rows[listed.name] = self._row(
                 listed, "", configuration, origin, judgement, situation.values, seconds, curves
             )
@@ -231,17 +223,13 @@ class Bench:
         self.confirmations += judgement.confirmed
         return judgement
 
-    def _wrong_versions(
-        self, trial: Trial, listed: Listed, configuration: Configuration, origin: str
-    ) -> None:
+    def _wrong_versions(self, trial: Trial, listed: Listed, configuration: Configuration, origin: str) -> None:
         for name in listed.claim.versions:
             known = self.versions.get((listed.name, name))
             if known is not None and known.verdict is Verdict.REFUTED:
                 continue
             judgement = self._judge(trial, listed.claim.version(name))
-            row = self._row(
-                listed, f"wrong: {name}", configuration, origin, judgement, trial.situation.values, 0.0
-            )
+            row = self._row(listed, f"wrong: {name}", configuration, origin, judgement, trial.situation.values, 0.0)
             if known is None or row.verdict is Verdict.REFUTED or _log_ratio(row) > _log_ratio(known):
                 self.versions[listed.name, name] = row
 
@@ -249,18 +237,14 @@ class Bench:
         """The row of the first claim that notices a planted fault, or of the first claim if none does."""
         configuration = self.experiment.instances[instance]
         situation = self.experiment.situation(configuration, self.brief.context)
-        trial = Trial(
-            situation, self.experiment.measure(configuration, self.brief.context, fault), self.budget
-        )
+        trial = Trial(situation, self.experiment.measure(configuration, self.brief.context, fault), self.budget)
         rows = []
         for listed in self.docket.trying(self.experiment):
             if not listed.claim.is_finding:
                 judgement = self._judge(trial, listed.claim)
                 origin = f"instance: {instance}"
                 rows.append(
-                    self._row(
-                        listed, f"fault: {fault}", configuration, origin, judgement, situation.values, 0.0
-                    )
+                    self._row(listed, f"fault: {fault}", configuration, origin, judgement, situation.values, 0.0)
                 )
         noticed = (row for row in rows if row.verdict is Verdict.REFUTED)
         return next(noticed, next((row for row in rows if row.judged), rows[0]))
@@ -328,9 +312,7 @@ class Bench:
             if candidate not in known:
                 if len(known) >= SHRINKS:
                     return False
-                known[candidate] = self._examine(self.space.configuration(candidate), "shrunk", (listed,))[
-                    listed.name
-                ]
+                known[candidate] = self._examine(self.space.configuration(candidate), "shrunk", (listed,))[listed.name]
             return known[candidate].verdict is Verdict.REFUTED
 
         return known[_smallest(self.space, point, refuted)]
@@ -340,9 +322,7 @@ def _smallest(space: Space, point: tuple[int, ...], refuted: Any) -> tuple[int, 
     database, key = InMemoryExampleDatabase(), b"witness"
     database.save(key, choices_to_bytes(point))
     phases = (Phase.reuse, Phase.shrink)
-    options = settings(
-        database=database, deadline=None, phases=phases, suppress_health_check=list(HealthCheck)
-    )
+    options = settings(database=database, deadline=None, phases=phases, suppress_health_check=list(HealthCheck))
     try:
         return find(space.points, refuted, settings=options, database_key=key)
     except NoSuchExample:
@@ -368,9 +348,7 @@ def replayed(brief: Brief, row: Row) -> Row:
     experiment = next((x for x in docket.experiments if x.key == row.experiment), None)
     listed = next((x for x in docket.listed if x.name == row.claim), None)
     if experiment is None or listed is None:
-        raise LookupError(
-            f"row {row.identity}: its claim {row.claim} or experiment {row.experiment} is not known here"
-        )
+        raise LookupError(f"row {row.identity}: its claim {row.claim} or experiment {row.experiment} is not known here")
     bench = Bench(brief, docket, experiment)
     kind, _, name = row.version.partition(": ")
     if kind == "fault":

@@ -49,9 +49,7 @@ def build_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"elbound {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser)
     verify = commands.add_parser("verify", help="judge the catalogue's claims")
-    verify.add_argument(
-        "patterns", nargs="*", metavar="PATTERN", help="claims by name, shell wildcards; all without"
-    )
+    verify.add_argument("patterns", nargs="*", metavar="PATTERN", help="claims by name, shell wildcards; all without")
     check = commands.add_parser("check", help="judge the claims of your own Python file")
     check.add_argument("file", type=Path, metavar="FILE.py")
     for command in (verify, check):
@@ -68,29 +66,19 @@ def build_parser() -> Parser:
     replay.add_argument("--data", type=Path, metavar="FILE", help="the data file the row was measured on")
     replay.add_argument("--output", type=Path, metavar="DIR", help="the folder of the run")
     report = commands.add_parser("report", help="draw the page again from a ledger")
-    report.add_argument(
-        "ledger", type=Path, metavar="LEDGER", help="ledger.sqlite, or the folder that holds it"
-    )
-    report.add_argument(
-        "--output", type=Path, metavar="DIR", help="where to write; beside the ledger without"
-    )
+    report.add_argument("ledger", type=Path, metavar="LEDGER", help="ledger.sqlite, or the folder that holds it")
+    report.add_argument("--output", type=Path, metavar="DIR", help="where to write; beside the ledger without")
     return parser
 
 
 def _add_run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--profile", choices=tuple(PROFILES), default="default")
     command.add_argument("--device", choices=DEVICES, default="cpu")
-    command.add_argument(
-        "--data", type=Path, metavar="FILE", help="your own table, .npy or .csv, rows are data"
-    )
+    command.add_argument("--data", type=Path, metavar="FILE", help="your own table, .npy or .csv, rows are data")
     command.add_argument("--output", type=Path, metavar="DIR")
     command.add_argument("--workers", type=_workers, default=default_workers(), metavar="N")
-    command.add_argument(
-        "--epoch", type=_epoch, default=0, metavar="E", help="another number draws fresh noise"
-    )
-    command.add_argument(
-        "--block", type=_block, default=256, metavar="R", help="replicates simulated together"
-    )
+    command.add_argument("--epoch", type=_epoch, default=0, metavar="E", help="another number draws fresh noise")
+    command.add_argument("--block", type=_block, default=256, metavar="R", help="replicates simulated together")
     command.add_argument(
         "--resume", action="store_true", help="keep the finished tasks of the run in the output folder"
     )
@@ -133,9 +121,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     try:
         summary = carry_out(brief, place, count=arguments.workers, resume=arguments.resume, console=progress)
     except KeyboardInterrupt:
-        raise BadInput(
-            f"interrupted; finished tasks are in {place.ledger}; --resume goes on from there"
-        ) from None
+        raise BadInput(f"interrupted; finished tasks are in {place.ledger}; --resume goes on from there") from None
     except BrokenProcessPool:
         raise BadInput(
             f"a worker process died; finished tasks are in {place.ledger}; --resume goes on from there"
@@ -178,9 +164,7 @@ def _compare(kept: Row, again: Row, console: Console) -> int:
         "replicates",
     )
     differing = [name for name in names if getattr(kept, name) != getattr(again, name)]
-    console.print(
-        f"{kept.claim} {kept.version}".rstrip() + f" on {kept.experiment}, {kept.origin}", markup=False
-    )
+    console.print(f"{kept.claim} {kept.version}".rstrip() + f" on {kept.experiment}, {kept.origin}", markup=False)
     console.print(f"at {json.dumps(dict(kept.configuration))}", markup=False)
     console.print(
         f"{again.verdict}: left {figure(again.left)}, right {figure(again.right)}, ratio {figure(again.ratio)}"
@@ -188,9 +172,7 @@ def _compare(kept: Row, again: Row, console: Console) -> int:
         markup=False,
     )
     for name in differing:
-        console.print(
-            f"differs: {name} was {getattr(kept, name)!r}, is {getattr(again, name)!r}", markup=False
-        )
+        console.print(f"differs: {name} was {getattr(kept, name)!r}, is {getattr(again, name)!r}", markup=False)
     if not differing:
         console.print("identical, bit for bit")
     return FOUND if differing else DONE

@@ -115,9 +115,7 @@ def load_file(path: Path) -> tuple[tuple[Listed, ...], tuple[Experiment, ...]]:
     except SyntaxError as failure:
         raise BadInput(f"{path}:{failure.lineno}: syntax error: {failure.msg}") from None
     except Exception as failure:
-        raise BadInput(
-            f"{path}:{_line_in(path, failure)}: {type(failure).__name__}: {_one_line(failure)}"
-        ) from None
+        raise BadInput(f"{path}:{_line_in(path, failure)}: {type(failure).__name__}: {_one_line(failure)}") from None
     listed = listed_in(module, path.stem)
     if not listed:
         raise BadInput(f"{path}: defines no Claim; assign one to a name, as in MY_BOUND = Claim(...)")

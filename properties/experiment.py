@@ -83,7 +83,7 @@ class Situation:
 
     def _around(self, symbol: Any, value: float) -> Interval:
         width = 0.0 if symbol.is_integer else abs(value) * self.precision
-        return Interval(np.float64(value - width), np.float64(value + width))
+        return Interval.around(value, width)
 
 
 @dataclass(frozen=True)

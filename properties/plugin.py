@@ -20,15 +20,9 @@ DEVICES = ("auto", "cpu", "cuda", "all")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of the suite."""
     group = parser.getgroup("elbound", "theorems on trial")
-    group.addoption(
-        "--elbound-device", choices=DEVICES, default="cpu", help="where models run; all: every one present"
-    )
-    group.addoption(
-        "--elbound-claims", default="", metavar="PATTERN", help="judge only claims whose name matches"
-    )
-    group.addoption(
-        "--elbound-report", default="", metavar="DIR", help="write ledger, summary and page there"
-    )
+    group.addoption("--elbound-device", choices=DEVICES, default="cpu", help="where models run; all: every one present")
+    group.addoption("--elbound-claims", default="", metavar="PATTERN", help="judge only claims whose name matches")
+    group.addoption("--elbound-report", default="", metavar="DIR", help="write ledger, summary and page there")
     group.addoption("--elbound-profile", choices=tuple(EXAMPLES), help="how hard to search (default: quick)")
 
 
@@ -37,8 +31,8 @@ def pytest_configure(config: pytest.Config) -> None:
     from hypothesis import settings
 
     for name, examples in EXAMPLES.items():
-        options = {"derandomize": True, "database": None, "deadline": None}
-        settings.register_profile(f"elbound-{name}", max_examples=examples, **options)
+        profile = settings(max_examples=examples, derandomize=True, database=None, deadline=None)
+        settings.register_profile(f"elbound-{name}", profile)
     if chosen := config.getoption("--elbound-profile"):
         settings.load_profile(f"elbound-{chosen}")
 
@@ -61,9 +55,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             pytest.mark.skipif(_present("auto") != "cuda", reason="no CUDA device here"),
         )
     }
-    metafunc.parametrize(
-        "elbound_device", [pytest.param(x, marks=marks.get(x, ())) for x in names], scope="session"
-    )
+    metafunc.parametrize("elbound_device", [pytest.param(x, marks=marks.get(x, ())) for x in names], scope="session")
 
 
 def _present(name: str) -> str:

@@ -123,16 +123,12 @@ def open_ledger(brief: Brief, place: Place, *, resume: bool) -> Ledger:
             return ledger
         ledger = Ledger.open(place.ledger)
     except (OSError, LedgerError) as failure:
-        raise BadInput(
-            f"output {place.folder}: cannot be written: {' '.join(str(failure).split())}"
-        ) from None
+        raise BadInput(f"output {place.folder}: cannot be written: {' '.join(str(failure).split())}") from None
     known, wanted = ledger.run, facts_of(brief)
     for term in TERMS:
         if known.get(term) != wanted[term]:
             ledger.close()
-            raise BadInput(
-                f"--resume: the run in {place.folder} has {term} {known.get(term)!r}, not {wanted[term]!r}"
-            )
+            raise BadInput(f"--resume: the run in {place.folder} has {term} {known.get(term)!r}, not {wanted[term]!r}")
     return ledger
 
 

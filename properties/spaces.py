@@ -104,9 +104,7 @@ class Space:
     def from_cube(self, position: Sequence[float]) -> tuple[int, ...]:
         """The grid point nearest to a position in the unit cube; positions outside are brought back to it."""
         clipped = (min(max(x, 0.0), 1.0) for x in position)
-        return tuple(
-            min(int(x * axis.size), axis.size - 1) for x, axis in zip(clipped, self.axes, strict=True)
-        )
+        return tuple(min(int(x * axis.size), axis.size - 1) for x, axis in zip(clipped, self.axes, strict=True))
 
     @property
     def points(self) -> st.SearchStrategy[tuple[int, ...]]:

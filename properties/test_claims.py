@@ -22,9 +22,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
     elif "fault" in metafunc.fixturenames:
         faults = [] if pattern else [(e.key, fault) for e in experiments() for fault in e.faults]
-        metafunc.parametrize(
-            ("experiment", "fault"), faults, ids=[f"{key} shows {fault}" for key, fault in faults]
-        )
+        metafunc.parametrize(("experiment", "fault"), faults, ids=[f"{key} shows {fault}" for key, fault in faults])
     elif "finding" in metafunc.fixturenames:
         metafunc.parametrize("finding", [x.name for x in listed if x.claim.is_finding])
     elif "experiment" in metafunc.fixturenames:
@@ -34,10 +32,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def told(rows: list[Row]) -> str:
     """What a person needs to see of rows that should not be there."""
-    lines = (
-        f"elbound replay {row.identity}: {row.verdict} at {dict(row.configuration)}; {row.reason}"
-        for row in rows
-    )
+    lines = (f"elbound replay {row.identity}: {row.verdict} at {dict(row.configuration)}; {row.reason}" for row in rows)
     return "\n".join(lines)
 
 

@@ -7,7 +7,7 @@ Series: local slopes, reported, never counted as refuted.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -84,21 +84,18 @@ class Trial:
         if broken := claim.broken_assumption(self.situation.values, self.situation.facts):
             return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=broken)
         try:
-            match self.measurement:
-                case Series() if claim.is_rate:
-                    return self._rate(claim, self.measurement)
-                case Sample():
-                    return self._sample(claim)
-                case Exact() | Series():
-                    return self._exact(claim)
+            if isinstance(self.measurement, Sample):
+                return self._sample(claim)
+            if isinstance(self.measurement, Series) and claim.is_rate:
+                return self._rate(claim, self.measurement)
+            return self._exact(claim)
         except (CannotEvaluate, ValueError, ArithmeticError, KeyError) as failure:
             return Judgement(Verdict.ERROR, reason=f"{type(failure).__name__}: {failure}")
 
     @cached_property
     def _enclosed(self) -> Evaluation:
-        measured = (
-            self.measurement.ranges if isinstance(self.measurement, Sample) else self.measurement.values
-        )
+        assert self.measurement is not None
+        measured = self.measurement.ranges if isinstance(self.measurement, Sample) else self.measurement.values
         return Evaluation(self.situation.enclosed | dict(measured), Enclosures())
 
     # Exact
@@ -134,9 +131,7 @@ class Trial:
         process, differences = bet.run(screen, self.budget.screen)
         confirmed = process.peak >= math.log(self.budget.screen)
         if confirmed:
-            process, differences = bet.run(
-                self._draws("confirm", self.budget.confirm_replicates), self.budget.refute
-            )
+            process, differences = bet.run(self._draws("confirm", self.budget.confirm_replicates), self.budget.refute)
         refuted = confirmed and process.peak >= math.log(self.budget.refute)
         left, right = differences
         basis = EVIDENCE if refuted else self._support(claim, bet, left, right)
@@ -196,7 +191,7 @@ class Trial:
         if not claim.affine(claim.left):
             return False
         # With the observable anywhere in [0, 1], a negative coefficient would reach below zero.
-        unit = Everywhere(Interval.of(0.0) + Interval(0.0, 1.0))
+        unit = Everywhere(Interval.between(0.0, 1.0))
         low = Evaluation(self.situation.enclosed | {observable: unit}, Enclosures())(claim.left).low
         return bool(low >= -ROUNDING_SHARE)
 
@@ -218,12 +213,9 @@ class Trial:
     def _sides_at(self, claim: Claim, horizon: int) -> tuple[float, float] | None:
         """Mean left and right at a shorter horizon, from the screen's replicates; None where nothing was measured."""
         if isinstance(self.measurement, Sample):
-            known, arithmetic = self._stages["screen"][0], Replicates()
+            shorter = Evaluation({**self._stages["screen"][0].values, n: horizon}, Replicates())
         else:
-            known, arithmetic = self._enclosed, Enclosures()
-        shorter = Evaluation(
-            {**known.values, n: Interval.of(horizon) if known is self._enclosed else horizon}, arithmetic
-        )
+            shorter = Evaluation({**self._enclosed.values, n: Interval.of(horizon)}, Enclosures())
         try:
             sides = [shorter(side) for side in (claim.left, claim.right)]
         except KeyError:
@@ -275,15 +267,16 @@ class _Bet:
     claim: Claim
     low: Interval  # sure range of the side claimed to be smaller
     high: Interval
-    swapped: bool
-    variance: float | None  # of the left side of an equality, where it is known
+    swapped: bool = False
+    variance: float | None = None  # of the left side of an equality, where it is known
 
     @staticmethod
     def on(claim: Claim, enclosed: Evaluation, variance: float | None) -> "_Bet":
         left, right = _single(enclosed(claim.left)), _single(enclosed(claim.right))
         swapped = isinstance(claim.relation, Ge)
-        known = None if claim.observed(claim.right) else variance
-        return _Bet(claim, right, left, True, None) if swapped else _Bet(claim, left, right, False, known)
+        if swapped:
+            return _Bet(claim, right, left, swapped=True)
+        return _Bet(claim, left, right, variance=None if claim.observed(claim.right) else variance)
 
     @property
     def two_sided(self) -> bool:
@@ -301,7 +294,7 @@ class _Bet:
 
     @property
     def reversed(self) -> "_Bet | None":
-        reverse = _Bet(self.claim, self.high, self.low, not self.swapped, None)
+        reverse = _Bet(self.claim, self.high, self.low, swapped=not self.swapped)
         return None if self.two_sided or reverse.top <= 0 else reverse
 
     @property
@@ -312,9 +305,7 @@ class _Bet:
             left, right = reversed(sides) if self.swapped else sides
             return Judgement(Verdict.REFUTED, SURE, left=left, right=right, ratio=_quotient(*sides))
         if not (math.isfinite(self.top) and self.top > 0):
-            return Judgement(
-                Verdict.ERROR, reason=f"no sure bound on right - left: {self.top}; declare finite ranges"
-            )
+            return Judgement(Verdict.ERROR, reason=f"no sure bound on right - left: {self.top}; declare finite ranges")
         return None
 
     def sides(self, part: Any) -> tuple[Floats, Floats]:

@@ -183,9 +183,7 @@ class Document:
 
     def to_json(self) -> str:
         """One JSON mapping, ASCII, names sorted; `from_json` gives the record back to the last bit."""
-        fields = {
-            name: (tagged if name in self.TAGGED else plain)(getattr(self, name)) for name in self.READERS
-        }
+        fields = {name: (tagged if name in self.TAGGED else plain)(getattr(self, name)) for name in self.READERS}
         return json.dumps(fields, sort_keys=True, allow_nan=False)
 
     @classmethod

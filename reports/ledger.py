@@ -64,9 +64,7 @@ def _connect(path: Path, *, readonly: bool) -> sqlite3.Connection:
     mode = "mode=rw"
     if readonly and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         mode = "mode=ro" if _beside(path, "-wal").exists() else "immutable=1"
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None, timeout=30
-    )
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None, timeout=30)
     connection.execute("PRAGMA trusted_schema = OFF")
     if readonly:
         connection.execute("PRAGMA query_only = ON")
@@ -75,9 +73,7 @@ def _connect(path: Path, *, readonly: bool) -> sqlite3.Connection:
 
 def _check(connection: sqlite3.Connection) -> None:
     """Refuses any file that is not exactly a ledger: a view in a foreign file could run for ever."""
-    application, version = (
-        connection.execute(f"PRAGMA {p}").fetchone()[0] for p in ("application_id", "user_version")
-    )
+    application, version = (connection.execute(f"PRAGMA {p}").fetchone()[0] for p in ("application_id", "user_version"))
     if application != APPLICATION_ID:
         raise ValueError("not an elbound ledger")
     if version != SCHEMA_VERSION:
@@ -115,9 +111,7 @@ class Ledger:
             document = json.dumps(plain(run), sort_keys=True, allow_nan=False)
             parse(document)
             if path.exists() and (path.is_dir() or not fresh):
-                raise ValueError(
-                    "something is there already; resume it, or start fresh (the old one is kept)"
-                )
+                raise ValueError("something is there already; resume it, or start fresh (the old one is kept)")
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
                 _set_aside(path)
@@ -185,8 +179,7 @@ class Ledger:
         Raises LedgerError: the task is finished already, or the ledger cannot be written.
         """
         lines = [
-            (task, i, r.identity, r.claim, r.version, str(r.verdict), r.ratio, r.to_json())
-            for i, r in enumerate(rows)
+            (task, i, r.identity, r.claim, r.version, str(r.verdict), r.ratio, r.to_json()) for i, r in enumerate(rows)
         ]
         with _explained(self.path), self._transaction() as connection:
             if connection.execute("SELECT 1 FROM task WHERE name = ?", (task,)).fetchone():

@@ -209,8 +209,7 @@ def _claim(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> dict[str, Any
         "basis": basis_of(rows),
         "vacuous": bool(judged) and all(row.vacuous for row in judged),
         # an error in a wrong version leaves the claim as unexamined as one in the claim itself
-        "configurations": {str(verdict): counts[verdict] for verdict in Verdict}
-        | {"error": _errors(versions)},
+        "configurations": {str(verdict): counts[verdict] for verdict in Verdict} | {"error": _errors(versions)},
         "instances": {name: row.ratio for name, row in instances_of(rows).items()},
         "sharpest": {
             "ratio": sharpest and sharpest.ratio,
@@ -287,9 +286,7 @@ def headline(summary: Mapping[str, Any]) -> str:
         said.append(_fallen(sum(f["verdict"] == Verdict.REFUTED for f in findings), len(findings)))
     killed, named = named_versions(summary)
     if named:
-        said.append(
-            f"{killed:,} of {count(named, 'wrong version')} {'was' if named == 1 else 'were'} refuted"
-        )
+        said.append(f"{killed:,} of {count(named, 'wrong version')} {'was' if named == 1 else 'were'} refuted")
     if unjudged := sum(one["verdict"] == NOT_JUDGED for one in [*claims, *findings]):
         said.append(f"{count(unjudged, 'statement')} could not be judged")
     errors = sum(claim["configurations"]["error"] for claim in claims)
@@ -300,11 +297,7 @@ def headline(summary: Mapping[str, Any]) -> str:
 
 def _fallen(fallen: int, total: int) -> str:
     if fallen < total:
-        return (
-            f"only {fallen:,} of {count(total, 'finding')} fell"
-            if fallen
-            else f"no finding of {total:,} fell"
-        )
+        return f"only {fallen:,} of {count(total, 'finding')} fell" if fallen else f"no finding of {total:,} fell"
     words = {1: "the finding fell", 2: "both findings fell"}
     return words.get(total, f"all {total:,} findings fell")
 

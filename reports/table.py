@@ -6,13 +6,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from elbound.reports.row import JUDGED, Row, Verdict
-from elbound.reports.summary import NOT_JUDGED, headline
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
+
+from elbound.reports.row import JUDGED, Row, Verdict
+from elbound.reports.summary import NOT_JUDGED, headline
 
 _STYLES = {
     "supported": "green",
@@ -50,18 +51,12 @@ def claims_table(summary: Mapping[str, Any]) -> Table:
 
 
 def _basis(claim: Mapping[str, Any]) -> str:
-    return (
-        f", {claim['basis']}"
-        if claim["verdict"] in (Verdict.SUPPORTED, Verdict.REFUTED) and claim["basis"]
-        else ""
-    )
+    return f", {claim['basis']}" if claim["verdict"] in (Verdict.SUPPORTED, Verdict.REFUTED) and claim["basis"] else ""
 
 
 def findings_table(summary: Mapping[str, Any]) -> Table:
     """Findings of a summary, each with its verdict; refuted is what must be."""
-    table = Table(
-        title="\nFindings (statements that must fall)", title_justify="left", pad_edge=False, box=None
-    )
+    table = Table(title="\nFindings (statements that must fall)", title_justify="left", pad_edge=False, box=None)
     for name in ("finding", "verdict", "ratio of its witness", "replay"):
         table.add_column(name, overflow="fold")
     for finding in summary["findings"]:
@@ -98,9 +93,7 @@ def show(summary: Mapping[str, Any], console: Console, report: Path | str) -> No
     run = summary["run"]
     console.print(Text(headline(summary), "bold"))
     achieved, allowed = run["achieved_false_refutation_bound"], run["alpha_suite"]
-    console.print(
-        f"Chance of any false refutation in this run: at most {achieved:.3g} (allowed {allowed:.3g})."
-    )
+    console.print(f"Chance of any false refutation in this run: at most {achieved:.3g} (allowed {allowed:.3g}).")
     console.print(Text(f"Report: {report}"))
 
 

@@ -37,9 +37,7 @@ def listed_in(module: ModuleType, key: str) -> tuple[Listed, ...]:
     """The claims a module defines, in the order of their definition; one that bears the module's name has no part."""
     found = {name: x for name, x in vars(module).items() if isinstance(x, Claim) and not name.startswith("_")}
     own = module.__name__.rpartition(".")[2].upper()
-    parts = {
-        name: None if name == own or len(found) == 1 else name.lower().replace("_", "-") for name in found
-    }
+    parts = {name: None if name == own or len(found) == 1 else name.lower().replace("_", "-") for name in found}
     return tuple(Listed(key, parts[name], claim, module.__doc__ or "") for name, claim in found.items())
 
 

@@ -81,9 +81,11 @@ OWN_DERIVATION: Final = "own-derivation"
 class Claim:
     """A relation (<=, >= or =) between two expressions over one setting, under assumptions.
 
-    `where` defines letters of the relation, so that it reads as a person would write it. `wrong` names versions of the relation that a fair search must refute; `papers` says which sentences of the two
-    papers the claim carries, qualifies or contradicts; `attained` names the instances on which the relation is an
-    equality or nearly so. A claim with `repaired_by` is a finding: as commonly stated, and to be refuted.
+    `where` defines letters of the relation, so that it reads as a person would write it. `wrong` names versions of
+    the relation that a fair search must refute; `papers` says which sentences of the two papers the claim carries,
+    qualifies or contradicts; `attained` is a ratio of the smaller to the larger side of an inequality that some
+    configuration is known to exceed, so that a bound loosened in silence is noticed.
+    A claim with `repaired_by` is a finding: as commonly stated, and to be refuted.
     Raises ClaimError when the relation is decided by sympy alone, or speaks of what the setting does not have.
     """
 
@@ -106,24 +108,18 @@ class Claim:
                 raise ClaimError(f"{where}: {relation!r} is not a relation <=, >= or = left open by sympy")
             self._check_symbols(where, relation)
         if self.attained and isinstance(self.relation, Eq):
-            raise ClaimError(
-                f"attained: {self.attained} beside an equality; only inequalities have a ratio to attain"
-            )
+            raise ClaimError(f"attained: {self.attained} beside an equality; only inequalities have a ratio to attain")
         for definition in self.where.values():
             self._check_symbols("definition", Eq(definition, 0, evaluate=False))
         for assumption in self.assuming:
             if isinstance(assumption, Fact):
                 if assumption not in self.setting.facts:
                     known = ", ".join(fact.name for fact in self.setting.facts) or "none"
-                    raise ClaimError(
-                        f"fact {assumption.name}: not one of setting {self.setting.name}; known: {known}"
-                    )
+                    raise ClaimError(f"fact {assumption.name}: not one of setting {self.setting.name}; known: {known}")
             elif isinstance(assumption, Rel):
                 self._check_symbols("assumption", assumption)
             else:
-                raise ClaimError(
-                    f"assumption: {assumption!r} is neither a relation left open by sympy nor a fact"
-                )
+                raise ClaimError(f"assumption: {assumption!r} is neither a relation left open by sympy nor a fact")
 
     def _check_symbols(self, where: str, relation: Relational) -> None:
         names = {str(x): x for x in self.setting.symbols}
@@ -135,9 +131,7 @@ class Claim:
                     if str(symbol) in names
                     else ""
                 )
-                raise ClaimError(
-                    f"{where}: unknown symbol {symbol}{twin}; setting {self.setting.name} has {known}"
-                )
+                raise ClaimError(f"{where}: unknown symbol {symbol}{twin}; setting {self.setting.name} has {known}")
 
     def expanded(self, expression: Any) -> Any:
         """An expression or relation with the definitions of `where` put in."""
@@ -190,10 +184,7 @@ class Claim:
                 if assumption not in facts:
                     return assumption.meaning
             else:
-                sides = (
-                    evaluate(self.expanded(side), values, Floats())
-                    for side in (assumption.lhs, assumption.rhs)
-                )
+                sides = (evaluate(self.expanded(side), values, Floats()) for side in (assumption.lhs, assumption.rhs))
                 if not bool(assumption.func(*map(sympify, sides))):
                     return str(assumption)
         return ""
@@ -215,12 +206,8 @@ class Claim:
     def statement(self) -> str:
         """The relation as plain text."""
         sign = {"<=": "<=", ">=": ">=", "==": "="}[self.relation.rel_op]
-        text = f" {sign} ".join(
-            self._expected(str(side), side) for side in (self.relation.lhs, self.relation.rhs)
-        )
-        return ", ".join(
-            [text, *(f"where {letter} = {definition}" for letter, definition in self.where.items())]
-        )
+        text = f" {sign} ".join(self._expected(str(side), side) for side in (self.relation.lhs, self.relation.rhs))
+        return ", ".join([text, *(f"where {letter} = {definition}" for letter, definition in self.where.items())])
 
     def _expected(self, text: str, side: Expr) -> str:
         return f"E[ {text} ]" if self.setting.random and self.observed(side) else text
@@ -230,9 +217,7 @@ class Claim:
         """The relation in LaTeX, with expectations where the setting is random."""
         sign = {"<=": r"\le", ">=": r"\ge", "==": "="}[self.relation.rel_op]
         text = f" {sign} ".join(self._latex(side) for side in (self.relation.lhs, self.relation.rhs))
-        definitions = (
-            to_latex(Eq(letter, definition, evaluate=False)) for letter, definition in self.where.items()
-        )
+        definitions = (to_latex(Eq(letter, definition, evaluate=False)) for letter, definition in self.where.items())
         return r",\quad ".join([text, *definitions])
 
     def _latex(self, side: Expr) -> str:

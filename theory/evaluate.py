@@ -99,7 +99,7 @@ class Floats:
     def function(self, name: str, *arguments: float) -> float:
         if name in {"maximum", "minimum"}:
             return (max if name == "maximum" else min)(arguments)
-        return float({"absolute": abs}.get(name, getattr(mpmath.fp, name, None))(*arguments))
+        return float(abs(*arguments) if name == "absolute" else getattr(mpmath.fp, name)(*arguments))
 
     def power(self, base: float, exponent: float) -> float:
         return float(base**exponent)
@@ -163,18 +163,14 @@ class Evaluation:
         if isinstance(e, Pow):
             return self._power(*e.args)
         if isinstance(e, Max | Min):
-            return self._arithmetic.function(
-                "maximum" if isinstance(e, Max) else "minimum", *map(self, e.args)
-            )
+            return self._arithmetic.function("maximum" if isinstance(e, Max) else "minimum", *map(self, e.args))
         if isinstance(e, Exceeds):
             return self._arithmetic.exceeds(*map(self, e.args))
         if type(e) in FUNCTIONS:
             return self._arithmetic.function(FUNCTIONS[type(e)], *map(self, e.args))
         what = "limit" if isinstance(e, Slope | Infinity) else "unsupported function"
         name = e.func.__name__ if not isinstance(e, AppliedUndef) else str(e.func)
-        raise CannotEvaluate(
-            f"{name}: {what} in {e}; allowed: + - * / ** Sum {' '.join(FUNCTIONS.values())} Max Min"
-        )
+        raise CannotEvaluate(f"{name}: {what} in {e}; allowed: + - * / ** Sum {' '.join(FUNCTIONS.values())} Max Min")
 
     def _power(self, base: Expr, exponent: Expr) -> Any:
         if exponent == Rational(1, 2):

@@ -50,10 +50,8 @@ SENTENCES = {
     ),
     "B-linear-convergence": Sentence(
         B,
-        "An over-parameterised variational autoencoder, as a stochastic network, converges in the tangent-kernel regime.",
+        "An over-parameterised VAE, as a stochastic network, converges in the tangent-kernel regime.",
         Standing.RECALLED,
     ),
-    "B-krr": Sentence(
-        B, "The full training problem corresponds to kernel ridge regression.", Standing.RECALLED
-    ),
+    "B-krr": Sentence(B, "The full training problem corresponds to kernel ridge regression.", Standing.RECALLED),
 }

@@ -6,6 +6,7 @@ from sympy import Expr, Sum
 
 from elbound.theory.claim import Fact, Setting
 from elbound.theory.symbols import (
+    V_0,
     B,
     C,
     D_max,
@@ -17,7 +18,6 @@ from elbound.theory.symbols import (
     L,
     N,
     T,
-    V_0,
     a,
     average,
     beta,
@@ -142,9 +142,7 @@ SGD_HORIZONS = Setting(
 )
 
 WEIGHT_BOUNDED = Fact("weights bounded", "the normalised importance weight is bounded")
-WEIGHT_AWAY_FROM_ZERO = Fact(
-    "weights away from zero", "the normalised importance weight is bounded away from zero"
-)
+WEIGHT_AWAY_FROM_ZERO = Fact("weights away from zero", "the normalised importance weight is bounded away from zero")
 WEIGHT_VARIANCE = Fact("finite variance", "the normalised importance weight has a finite variance")
 
 IWAE = Setting(

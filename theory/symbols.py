@@ -40,9 +40,7 @@ lam = quantity("lam", "largest eigenvalue of the data's second moment", r"\lambd
 D_max = quantity("D_max", "largest variance of the Gaussian encoder", r"D_{\max}")
 r = quantity("r", "radius of the ball that holds all weights")
 G_r = quantity("G_r", "a sure bound on the gradient norm on the ball", nonnegative=True)
-hessian = quantity(
-    "hessian", "spectral norm of the Hessian at a point of the ball", r"\|\nabla^2F\|", nonnegative=True
-)
+hessian = quantity("hessian", "spectral norm of the Hessian at a point of the ball", r"\|\nabla^2F\|", nonnegative=True)
 
 # Stochastic gradients of the Linear VAE, encoder N(Wx + b, D), decoder N(Vz + c, sigma_x2 I)
 B = quantity("B", "batch size", integer=True, positive=True)
@@ -55,9 +53,7 @@ s2_l = quantity(
     r"s_2^{\ell}",
     nonnegative=True,
 )
-s2_c = quantity(
-    "s2_c", "gradient noise due to one latent sample, decoder offset", "s_2^{c}", nonnegative=True
-)
+s2_c = quantity("s2_c", "gradient noise due to one latent sample, decoder offset", "s_2^{c}", nonnegative=True)
 v = quantity("v", "trace of the stochastic gradient's covariance, weights W and V", nonnegative=True)
 kurt = quantity("kurt", "fourth moment of one coordinate of the latent noise", r"\kappa")
 tr_S = quantity("tr_S", "mean squared norm of the data", r"\mathrm{tr}S", nonnegative=True)
@@ -122,15 +118,9 @@ s_z = quantity("s_z", "standard deviation of the latent noise", nonnegative=True
 g = quantity("g", "inner product of two inputs", r"x^\top x'", real=True)
 x2 = quantity("x2", "squared norm of the first input", r"\|x\|^2")
 y2 = quantity("y2", "squared norm of the second input", r"\|x'\|^2")
-k_fresh = quantity(
-    "k_fresh", "tangent kernel entry with a fresh noise draw for each input", r"\hat k_1", real=True
-)
-k_shared = quantity(
-    "k_shared", "tangent kernel entry with one noise draw shared by all inputs", r"\hat k_2", real=True
-)
-k_frozen = quantity(
-    "k_frozen", "tangent kernel entry with a noise draw frozen to each input", r"\hat k_3", real=True
-)
+k_fresh = quantity("k_fresh", "tangent kernel entry with a fresh noise draw for each input", r"\hat k_1", real=True)
+k_shared = quantity("k_shared", "tangent kernel entry with one noise draw shared by all inputs", r"\hat k_2", real=True)
+k_frozen = quantity("k_frozen", "tangent kernel entry with a noise draw frozen to each input", r"\hat k_3", real=True)
 delta = quantity("delta", "allowed probability of failure", r"\delta")
 zeta = quantity("zeta", "fraction of the least eigenvalue that may be lost", r"\zeta")
 phi_1 = quantity("phi_1", "supremum of the smoothed activation's slope", r"\phi_1")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 import torch
+
 from elbound.impl.linear_vae import LinearVAE, Weights
 from elbound.impl.noise import Stream, replicate_range
 from elbound.impl.trajectories import Sgd, can_compile, iterates
@@ -28,7 +29,7 @@ def autograd_loop(problem: LinearVAE, start: Weights, steps: int) -> None:
         z = mean + deviation * torch.randn(BATCH_SIZE, LATENT_DIM)
         fit = (x - z @ decoder.T).square().sum(1) / (2 * problem.noise_variance)
         loss = (fit + problem.beta / 2 * mean.square().sum(1)).mean()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         with torch.no_grad():
             for part in (encoder, decoder):
                 assert part.grad is not None

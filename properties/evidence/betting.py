@@ -92,9 +92,7 @@ class EProcess:
         """
         x = np.atleast_1d(np.asarray(draws, dtype=np.float64))
         if np.isnan(x).any():
-            raise FloatingPointError(
-                f"a replicate is not a number (among draws {self.n} to {self.n + len(x) - 1})"
-            )
+            raise FloatingPointError(f"a replicate is not a number (among draws {self.n} to {self.n + len(x) - 1})")
         if len(x):
             with np.errstate(over="ignore", divide="ignore", under="ignore"):
                 self.log_e = self._absorb(x)
@@ -173,9 +171,7 @@ def normalised(left: ArrayLike, right: ArrayLike, top: float) -> Float[np.ndarra
     """
     scale = _positive("top", top)
     with np.errstate(invalid="ignore", over="ignore"):
-        y = np.asarray(
-            1.0 + (np.asarray(left, dtype=np.float64) - np.asarray(right, dtype=np.float64)) / scale
-        )
+        y = np.asarray(1.0 + (np.asarray(left, dtype=np.float64) - np.asarray(right, dtype=np.float64)) / scale)
     if np.isnan(y).any():
         raise FloatingPointError("left - right is not a number in some replicate")
     return _floored(y, "1 + (left - right) / top")
@@ -355,9 +351,7 @@ class SubGaussianMeanZero(EProcess):
         self._sum = np.cumsum(np.concatenate([self._sum[None], x / self._deviation]), axis=0)[-1]
         spread = 1.0 + (self.n + len(x)) * self._t
         square = float(self._sum @ self._sum)
-        return log_sum_exp(
-            self._t / spread * (square / 2) - self._dim / 2 * np.log(spread) - math.log(self._t.size)
-        )
+        return log_sum_exp(self._t / spread * (square / 2) - self._dim / 2 * np.log(spread) - math.log(self._t.size))
 
 
 def log_sum_exp(values: Float[np.ndarray, " G"]) -> float:
@@ -434,9 +428,7 @@ def average(log_es: Sequence[float], weights: Sequence[float] | None = None) -> 
         raise ValueError("log_es is empty; at least one e-value is needed")
     w = _equal(values.size) if weights is None else np.asarray(weights, dtype=np.float64)
     if w.shape != values.shape or not (w >= 0).all() or w.sum() > 1 + ROUNDING:
-        raise ValueError(
-            f"weights are {weights!r}; {values.size} non-negative ones of sum at most 1 are needed"
-        )
+        raise ValueError(f"weights are {weights!r}; {values.size} non-negative ones of sum at most 1 are needed")
     with np.errstate(divide="ignore"):
         return log_sum_exp(values + np.log(w))
 

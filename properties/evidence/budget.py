@@ -38,9 +38,7 @@ class Budget:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it must be at least 1")
         for name in ("screen_replicates", "confirm_replicates"):
             if getattr(self, name) % self.chunk:
-                raise ValueError(
-                    f"{name} is {getattr(self, name)}; it must be a multiple of chunk = {self.chunk}"
-                )
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be a multiple of chunk = {self.chunk}")
 
     @property
     def refute(self) -> float:
@@ -57,7 +55,5 @@ class Budget:
         ValueError unless 0 <= confirmations <= executions.
         """
         if not 0 <= confirmations <= executions:
-            raise ValueError(
-                f"confirmations is {confirmations}; it must lie between 0 and executions = {executions}"
-            )
+            raise ValueError(f"confirmations is {confirmations}; it must lie between 0 and executions = {executions}")
         return min(1.0, max(confirmations, executions / self.screen) / self.refute)

@@ -60,13 +60,9 @@ class Interval:
     __array_ufunc__ = None  # so that `array + interval` comes to __radd__ as a whole
 
     def __post_init__(self) -> None:
-        low, high = np.broadcast_arrays(
-            np.asarray(self.low, dtype=np.float64), np.asarray(self.high, dtype=np.float64)
-        )
+        low, high = np.broadcast_arrays(np.asarray(self.low, dtype=np.float64), np.asarray(self.high, dtype=np.float64))
         if not np.all((low <= high) & (low < np.inf) & (high > -np.inf)):
-            raise ValueError(
-                f"interval ends are {self.low!r}, {self.high!r}; low <= high must hold, finite inside"
-            )
+            raise ValueError(f"interval ends are {self.low!r}, {self.high!r}; low <= high must hold, finite inside")
         object.__setattr__(self, "low", low)
         object.__setattr__(self, "high", high)
 
@@ -179,12 +175,8 @@ class Interval:
             return 1.0 / self**-power
         if power % 2 == 0:
             return _power_of_nonnegative(abs(self), power)
-        low, high = (
-            _power_of_nonnegative(Interval(np.abs(e), np.abs(e)), power) for e in (self.low, self.high)
-        )
-        return Interval(
-            np.where(self.low < 0, -low.high, low.low), np.where(self.high < 0, -high.low, high.high)
-        )
+        low, high = (_power_of_nonnegative(Interval(np.abs(e), np.abs(e)), power) for e in (self.low, self.high))
+        return Interval(np.where(self.low < 0, -low.high, low.low), np.where(self.high < 0, -high.low, high.high))
 
     def sum(self, axis: int | None = None) -> Interval:
         """Sum along an axis. Any order of n additions errs by at most (n - 1) u / (1 - (n - 1) u) sum |x|

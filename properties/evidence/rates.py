@@ -23,9 +23,7 @@ QUANTILE = 5.0
 def _grid(index: ArrayLike, values: ArrayLike, what: str, least: int) -> tuple[Floats, Floats]:
     m, v = np.asarray(index, dtype=np.float64), np.asarray(values, dtype=np.float64)
     if m.ndim != 1 or m.shape != v.shape or m.size < least:
-        raise ValueError(
-            f"index and {what} have shapes {m.shape} and {v.shape}; both must be [J], J >= {least}"
-        )
+        raise ValueError(f"index and {what} have shapes {m.shape} and {v.shape}; both must be [J], J >= {least}")
     if not (m[0] > 0 and (np.diff(m) > 0).all() and math.isfinite(m[-1])):
         raise ValueError(f"index is {m.tolist()}; it must be positive, finite and strictly increasing")
     if not ((v > 0) & np.isfinite(v)).all():
@@ -38,15 +36,11 @@ def _log_factor(m: Floats, log_power: float) -> Floats:
     if log_power == 0:
         return np.zeros_like(m)
     if m[0] <= 1:
-        raise ValueError(
-            f"index starts at {m[0]!r}; it must be above 1 to divide out a power of its logarithm"
-        )
+        raise ValueError(f"index starts at {m[0]!r}; it must be above 1 to divide out a power of its logarithm")
     return np.asarray(log_power * np.log(np.log(m)))
 
 
-def local_slopes(
-    index: Float[np.ndarray, " J"], values: Float[np.ndarray, " J"]
-) -> Float[np.ndarray, " J-1"]:
+def local_slopes(index: Float[np.ndarray, " J"], values: Float[np.ndarray, " J"]) -> Float[np.ndarray, " J-1"]:
     """Local exponents log(v_i / v_{i+1}) / log(m_{i+1} / m_i), between neighbours of the grid.
 
     Raises ValueError unless index is positive and increasing, values are positive, and J >= 2.
@@ -66,14 +60,10 @@ def certified_secant(
     and 0 <= lower_i <= upper_i, upper_i > 0, lower_i finite.
     """
     if not 0 < index1 < index2 < math.inf:
-        raise ValueError(
-            f"index1 and index2 are {index1!r}, {index2!r}; they must be positive, finite and increasing"
-        )
+        raise ValueError(f"index1 and index2 are {index1!r}, {index2!r}; they must be positive, finite and increasing")
     for name, low, high in (("1", lower1, upper1), ("2", lower2, upper2)):
         if not (0 <= low <= high and high > 0 and low < math.inf):
-            raise ValueError(
-                f"lower{name}, upper{name} are {low!r}, {high!r}; they must bracket a positive number"
-            )
+            raise ValueError(f"lower{name}, upper{name} are {low!r}, {high!r}; they must bracket a positive number")
     with np.errstate(divide="ignore"):
         low1, high1, low2, high2 = (float(np.log(v)) for v in (lower1, upper1, lower2, upper2))
     span = math.log(index2 / index1)

@@ -26,9 +26,7 @@ def _tagged(name: str, value: object) -> bytes:
         case str():
             return b"s" + value.encode()
         case _:
-            raise ValueError(
-                f"configuration[{name!r}] is {value!r}; it must be an int, str, bool or a float not NaN"
-            )
+            raise ValueError(f"configuration[{name!r}] is {value!r}; it must be an int, str, bool or a float not NaN")
 
 
 def canonical(configuration: Mapping[str, int | float | str | bool]) -> bytes:
@@ -42,8 +40,7 @@ def canonical(configuration: Mapping[str, int | float | str | bool]) -> bytes:
         if not isinstance(name, str):
             raise ValueError(f"configuration has the field name {name!r}; it must be a str")
     return b"".join(
-        _prefixed(name.encode()) + _prefixed(_tagged(name, configuration[name]))
-        for name in sorted(configuration)
+        _prefixed(name.encode()) + _prefixed(_tagged(name, configuration[name])) for name in sorted(configuration)
     )
 
 

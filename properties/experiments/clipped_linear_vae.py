@@ -2,10 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
-
-import numpy as np
-import torch
+from typing import Any, ClassVar
 
 from elbound.impl.clipping import smoothness
 from elbound.impl.linear_vae import LinearVAE, Weights, inner
@@ -15,7 +12,7 @@ from elbound.properties.datasets import bundled
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import At, Context, Everywhere, Experiment, Sample, Situation, Steps
 from elbound.properties.experiments.linear_vae_ball import gaussian_weights, problem_of
-from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Space
+from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
 from elbound.theory.settings import CLIPPED_LINEAR_VAE_RUN, SMOOTH, UNBIASED
 from elbound.theory.symbols import C, D_max, Delta, F, G_r, L, a, beta, lam, n, r, sigma2, sigma_x2
 
@@ -75,11 +72,11 @@ class ClippedProblem:
         # Along the segment from the start the objective changes by at most the gradient's bound times its length.
         highest = min(self.first_value + 2 * self.radius * gradient, _highest(self.problem, self.radius))
         slack = ROUNDING * (1 + abs(self.infimum) + abs(highest))
-        first = Interval(self.first_value - slack, self.first_value + slack)
-        last = Interval(self.infimum - slack, highest + slack)
+        first = Interval.around(self.first_value, slack)
+        last = Interval.between(self.infimum - slack, highest + slack)
         return {
-            a: Everywhere(Interval(0.0, gradient**2 * (1 + ROUNDING))),
-            sigma2: Everywhere(Interval(0.0, noise * (1 + ROUNDING))),
+            a: Everywhere(Interval.between(0.0, gradient**2 * (1 + ROUNDING))),
+            sigma2: Everywhere(Interval.between(0.0, noise * (1 + ROUNDING))),
             F: At({1: first, self.sgd.steps + 1: last}),
         }
 
@@ -135,7 +132,7 @@ class ClippedRun(Experiment):
             Count("seed", 0, 2**16),
         )
     )
-    _small = {
+    _small: ClassVar[dict[str, Scalar]] = {
         "data": "spiked",
         "law": "three-point",
         "replacement": True,
@@ -160,10 +157,8 @@ class ClippedRun(Experiment):
     instances = {
         "spiked, B=K=1": _small,
         "digits, B=8": _small | {"data": "digits", "N": 64, "d": 8, "k": 2, "B": 8, "sigma_x2": 0.2},
-        "two-valued, without replacement": _small
-        | {"data": "two-valued", "replacement": False, "B": 4, "K": 2},
-        "from the least value, B=8": _small
-        | {"start": "least value", "matched": True, "B": 8, "beta": 1.2, "r": 0.4},
+        "two-valued, without replacement": _small | {"data": "two-valued", "replacement": False, "B": 4, "K": 2},
+        "from the least value, B=8": _small | {"start": "least value", "matched": True, "B": 8, "beta": 1.2, "r": 0.4},
         "near-degenerate": _small | {"data": "near-degenerate", "law": "uniform"},
     }
     faults = {"noise forgotten in the record": "from the least value, B=8"}
@@ -190,9 +185,7 @@ class ClippedRun(Experiment):
 
         def draw(stage: str, first: int, count: int) -> dict[Any, Any]:
             stream = context.stream(self.key, configuration, stage)
-            found = run_sgd(
-                problem, run.start, sgd, stream, (first, count), device=context.device, block=context.block
-            )
+            found = run_sgd(problem, run.start, sgd, stream, (first, count), device=context.device, block=context.block)
             rows = (found.squared_gradient, found.noise_variance, found.first_value, found.last_value)
             square, noise, begin, end = (x.cpu().numpy() for x in rows)
             return {a: Steps(square), sigma2: Steps(noise * recorded), F: At({1: begin, sgd.steps + 1: end})}

@@ -13,7 +13,7 @@ import numpy as np
 
 from elbound.impl.linear_vae import LinearVAE
 from elbound.properties.datasets import bundled
-from elbound.properties.evidence.intervals import Interval
+from elbound.properties.evidence.intervals import Interval, maximum
 from elbound.properties.experiment import At, Context, Exact, Experiment, Series, Situation, Steps
 from elbound.properties.experiments.linear_vae_ball import gaussian_weights, problem_of
 from elbound.properties.spaces import Configuration, Count, Linear, Logarithmic, Space
@@ -42,7 +42,7 @@ class OffsetProblem:
 
     @staticmethod
     def of(problem: LinearVAE, configuration: Configuration) -> "OffsetProblem":
-        """s1 = tr((I - VW) Cov(x) (I - VW)^T) / sigma_x2^2 and s2 = tr(V D V^T) / sigma_x2^2, both free of the offset."""
+        """s1 = tr((I - VW) Cov(x) (I - VW)^T) / sigma_x2^2 and s2 = tr(V D V^T) / sigma_x2^2, free of the offset."""
         c: Any = configuration
         drawn = gaussian_weights(problem, c["seed"])
         encoder, decoder = drawn.encoder * c["scale"], drawn.decoder * c["scale"]
@@ -54,9 +54,7 @@ class OffsetProblem:
         # Squared distance in units of the noise: nu = sigma^2 / (L Delta), Delta = |grad|^2 / (2 L).
         return OffsetProblem(curvature, noise, 2 * c["start"] * noise)
 
-    def squares(
-        self, step_size: float, gains: tuple[float, float] = (1.0, 1.0)
-    ) -> Iterator[tuple[float, float]]:
+    def squares(self, step_size: float, gains: tuple[float, float] = (1.0, 1.0)) -> Iterator[tuple[float, float]]:
         """E a_t and its rounding error, t = 1, 2, ...; `gains` scale the descent and the noise in planted faults."""
         square, error, t = self.first_square, 4 * EPS * self.first_square, 1
         while True:
@@ -128,8 +126,8 @@ class OffsetRecursion(Experiment):
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         problem = offset_problem(configuration, context)
         values = {
-            n: configuration["n"],
-            C: configuration["LC"] / problem.curvature,
+            n: float(configuration["n"]),
+            C: float(configuration["LC"]) / problem.curvature,
             L: problem.curvature,
             Delta: problem.first_square / (2 * problem.curvature),
         }
@@ -139,16 +137,14 @@ class OffsetRecursion(Experiment):
         problem, steps = offset_problem(configuration, context), int(configuration["n"])
         path = problem.squares(float(configuration["LC"]) / problem.curvature, FAULTS.get(fault, (1.0, 1.0)))
         squares, errors = np.array([next(path) for _ in range(steps + 1)]).T
-        gradient = Interval(np.maximum(squares - errors, 0.0), squares + errors)
+        gradient = maximum(Interval.around(squares, errors), 0.0)
         # The least objective is left out: it cancels in every difference of objectives.
         objective = gradient / (2 * problem.curvature)
-        noise = Interval(problem.noise_variance * (1 - 64 * EPS), problem.noise_variance * (1 + 64 * EPS))
+        noise = Interval.around(np.full((steps, 1), problem.noise_variance), 64 * EPS * problem.noise_variance)
         return Exact(
             {
                 a: Steps(gradient[:steps, None]),
-                sigma2: Steps(
-                    Interval(np.full((steps, 1), float(noise.low)), np.full((steps, 1), float(noise.high)))
-                ),
+                sigma2: Steps(noise),
                 F: Steps(objective),
             }
         )
@@ -170,7 +166,7 @@ class OffsetHorizons(Experiment):
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         problem = offset_problem(configuration, context)
         values = {
-            C: configuration["LC"] / problem.curvature,
+            C: float(configuration["LC"]) / problem.curvature,
             L: problem.curvature,
             Delta: problem.first_square / (2 * problem.curvature),
         }
@@ -191,9 +187,7 @@ def _weighted_means(problem: OffsetProblem, share: float) -> dict[int, Interval]
     above, below = np.cumsum(weight * squares), np.cumsum(weight)
     ratios = {j: above[j - 1] / below[j - 1] for j in HORIZONS}
     # Non-negative terms throughout while LC < 2: relative errors add up, at most a few per step.
-    return {
-        j: Interval(ratio * (1 - 16 * j * EPS), ratio * (1 + 16 * j * EPS)) for j, ratio in ratios.items()
-    }
+    return {j: Interval.around(ratio, 16 * j * EPS * ratio) for j, ratio in ratios.items()}
 
 
 def _recursion(first: float, keep: np.ndarray, fresh: np.ndarray) -> np.ndarray:

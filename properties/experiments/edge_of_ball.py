@@ -85,7 +85,7 @@ def _step(value: Any, scale: float) -> Steps:
 def _around(values: np.ndarray, scale: Any) -> Interval:
     # About a hundred operations in each outcome, sums with weights that add to one.
     error = 512 * EPS * (1 + float(scale))
-    return Interval(values - error, values + error)
+    return Interval.around(values, error)
 
 
 EDGE_OF_BALL = EdgeOfBall()

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from elbound.impl.importance import PosteriorPair
-from elbound.properties.evidence.intervals import Interval
+from elbound.properties.evidence.intervals import Interval, maximum
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
 from elbound.properties.spaces import Configuration, Count, Linear, Logarithmic, Space
 from elbound.theory.settings import IWAE, WEIGHT_AWAY_FROM_ZERO, WEIGHT_BOUNDED, WEIGHT_VARIANCE
@@ -48,7 +48,7 @@ class ExactGap(Experiment):
             WEIGHT_AWAY_FROM_ZERO: infimum > 0,
             WEIGHT_VARIANCE: math.isfinite(pair.chi2),
         }
-        values = {K: configuration["K"], chi2: pair.chi2, w_min: infimum, w_max: supremum}
+        values = {K: float(configuration["K"]), chi2: pair.chi2, w_min: infimum, w_max: supremum}
         return Situation(values, frozenset(fact for fact, holds in facts.items() if holds), precision=1e-14)
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
@@ -56,7 +56,7 @@ class ExactGap(Experiment):
 
         def at(samples: Any) -> Interval:
             found = curve(max(1, round(float(samples.low)) - bool(fault)))
-            return Interval(max(found.value - found.error, 0.0), found.value + found.error)
+            return maximum(Interval.around(found.value, found.error), 0.0)
 
         return Exact({gap: at})
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import permutations, product
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -11,10 +11,10 @@ from torch.func import grad, vmap
 from elbound.impl.linear_vae import LinearVAE
 from elbound.impl.noise import RADEMACHER, THREE_POINT, Law
 from elbound.properties.datasets import bundled
-from elbound.properties.evidence.intervals import Interval
+from elbound.properties.evidence.intervals import Interval, maximum
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
 from elbound.properties.experiments.linear_vae_ball import gaussian_weights, problem_of
-from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Space
+from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
 from elbound.theory import symbols
 from elbound.theory.settings import GRADIENT_NOISE, WITH_REPLACEMENT, WITHOUT_REPLACEMENT
 from elbound.theory.symbols import s1, s2, s2_c, s2_l, v
@@ -26,7 +26,7 @@ LAWS: dict[str, Law] = {"three-point": THREE_POINT, "random signs": RADEMACHER}
 def sampled_objective(
     parameters: dict[str, Tensor], x: Tensor, noise: Tensor, noise_variance: float, beta: float
 ) -> Tensor:
-    """Negative beta-ELBO of one datum and one latent sample, all blocks free: encoder, decoder, log-variance, offset."""
+    """Negative beta-ELBO of one datum and one latent sample; encoder, decoder, log-variance, offset free."""
     mean, variance = parameters["encoder"] @ x, parameters["log_variance"].exp()
     z = mean + variance.sqrt() * noise
     residual = x - parameters["decoder"] @ z - parameters["offset"]
@@ -45,9 +45,7 @@ class Outcomes:
         """Variance of the conditional mean given the datum, and mean of the conditional variance."""
         mean = torch.einsum("e,iep->ip", self.probabilities, self.gradients)
         between = (mean - mean.mean(0)).square().sum(1).mean()
-        within = torch.einsum(
-            "e,iep->i", self.probabilities, (self.gradients - mean[:, None]).square()
-        ).mean()
+        within = torch.einsum("e,iep->i", self.probabilities, (self.gradients - mean[:, None]).square()).mean()
         return float(between), float(within)
 
     def enclosed(self, variance: float) -> Interval:
@@ -57,7 +55,7 @@ class Outcomes:
         """
         slip = 64 * EPS * float(self.gradients.square().sum(-1).max()) ** 0.5
         error = 2 * slip * variance**0.5 + slip**2 + 64 * EPS * variance
-        return Interval(max(variance - error, 0.0), variance + error)
+        return maximum(Interval.around(variance, error), 0.0)
 
     def minibatch_variance(self, batch: int, samples: int, *, replacement: bool) -> float:
         """Trace of the covariance of the mean over a batch and its samples, over every joint outcome."""
@@ -100,7 +98,7 @@ class NoiseByEnumeration(Experiment):
             Count("seed", 0, 2**16),
         )
     )
-    _small = {
+    _small: ClassVar[dict[str, Scalar]] = {
         "data": "spiked",
         "law": "three-point",
         "replacement": True,

@@ -1,15 +1,15 @@
 """Hessians of a Linear VAE at points of a ball, the extremal point among them."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
 from elbound.impl.linear_vae import LinearVAE, Weights, inner
 from elbound.impl.noise import GAUSSIAN, Stream, words
 from elbound.properties.datasets import bundled, table
-from elbound.properties.evidence.intervals import Interval
+from elbound.properties.evidence.intervals import Interval, maximum
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
-from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Space
+from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
 from elbound.theory.settings import LINEAR_VAE_BALL
 from elbound.theory.symbols import D_max, beta, hessian, lam, r, sigma_x2
 
@@ -19,9 +19,7 @@ EPS = 2.0**-53
 def gaussian_weights(problem: LinearVAE, seed: int) -> Weights:
     """Weights of independent standard normal entries, a function of the seed alone; one replicate."""
     size = problem.latent_dim * problem.data_dim
-    drawn = GAUSSIAN.sample(
-        words(Stream.named("weights", seed), (0, 1), 0, (2 * size + 3) // 4), torch.float64
-    )
+    drawn = GAUSSIAN.sample(words(Stream.named("weights", seed), (0, 1), 0, (2 * size + 3) // 4), torch.float64)
     encoder, decoder = drawn[:size, 0], drawn[size : 2 * size, 0]
     shape = (problem.latent_dim, problem.data_dim)
     return Weights(encoder.unflatten(0, shape), decoder.unflatten(0, shape[::-1]))
@@ -65,7 +63,7 @@ class BallHessian(Experiment):
             Count("seed", 0, 2**16),
         )
     )
-    _spiked = {
+    _spiked: ClassVar[dict[str, Scalar]] = {
         "data": "spiked",
         "point": "extremal",
         "N": 32,
@@ -79,8 +77,7 @@ class BallHessian(Experiment):
     instances = {
         "matched: beta lam = D / sigma_x2": _spiked | {"matched": True},
         "matched, digits": _spiked | {"matched": True, "data": "digits", "N": 200, "d": 12},
-        "unmatched: beta lam far above D / sigma_x2": _spiked
-        | {"matched": False, "D": 0.05, "beta": 4.0, "r": 0.3},
+        "unmatched: beta lam far above D / sigma_x2": _spiked | {"matched": False, "D": 0.05, "beta": 4.0, "r": 0.3},
     }
     faults = {"reconstruction counted twice": "matched: beta lam = D / sigma_x2"}
 
@@ -98,18 +95,13 @@ class BallHessian(Experiment):
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         problem, radius = problem_of(configuration, context), float(configuration["r"])
         if fault:
-            problem = LinearVAE(
-                problem.data, problem.noise_variance / 2, problem.beta, problem.posterior_variance
-            )
+            problem = LinearVAE(problem.data, problem.noise_variance / 2, problem.beta, problem.posterior_variance)
         if configuration["point"] == "extremal":
             weights = problem.extremal_point(radius)
         else:
             drawn = gaussian_weights(problem, int(configuration["seed"]))
             norm = (
-                float(
-                    inner(*(Weights(w.encoder[..., None], w.decoder[..., None]) for w in (drawn, drawn)))[0]
-                )
-                ** 0.5
+                float(inner(*(Weights(w.encoder[..., None], w.decoder[..., None]) for w in (drawn, drawn)))[0]) ** 0.5
             )
             scale = float(configuration["share"]) * radius / norm
             weights = Weights(drawn.encoder[..., None] * scale, drawn.decoder[..., None] * scale)
@@ -117,7 +109,7 @@ class BallHessian(Experiment):
         norm = float(torch.linalg.eigvalsh(matrix).abs().max())
         # Backward stability of the symmetric eigensolver, and d + k products in each entry of the Hessian.
         error = 8 * (len(matrix) + problem.data_dim + problem.latent_dim + 8) * EPS * float(matrix.norm())
-        return Exact({hessian: Interval(max(norm - error, 0.0), norm + error)})
+        return Exact({hessian: maximum(Interval.around(norm, error), 0.0)})
 
 
 BALL_HESSIAN = BallHessian()

@@ -25,9 +25,7 @@ class SoftClipShape(Experiment):
     key = "smoothness/soft-clip"
     title = "suprema by ball arithmetic"
     setting = SOFT_CLIP
-    space = Space(
-        (Logarithmic("s", 0.1, 20.0), Logarithmic("T", 0.1, 20.0), Logarithmic("distance", 1e-3, 100.0))
-    )
+    space = Space((Logarithmic("s", 0.1, 20.0), Logarithmic("T", 0.1, 20.0), Logarithmic("distance", 1e-3, 100.0)))
     instances = {
         "sT = 1": {"s": 1.0, "T": 1.0, "distance": 0.5},
         "sT = 4": {"s": 2.0, "T": 2.0, "distance": 0.5},
@@ -50,11 +48,10 @@ class SoftClipShape(Experiment):
             {
                 slope_sup: _supremum(clip, _slope),
                 curvature_sup: _supremum(clip, _curvature),
-                slope_inf: Interval.of(float(clip.slope(places).min()))
-                * Interval(1 - VALUE_ERROR, 1 + VALUE_ERROR),
-                reach: Interval(farthest - error, farthest + error),
-                rise: Interval(right - error, right + error) + width / 2,
-                drop: width / 2 - Interval(left - error, left + error),
+                slope_inf: Interval.of(float(clip.slope(places).min())) * Interval.around(1.0, VALUE_ERROR),
+                reach: Interval.around(farthest, error),
+                rise: Interval.around(right, error) + width / 2,
+                drop: width / 2 - Interval.around(left, error),
             },
             basis="enclosure",
         )
@@ -64,7 +61,7 @@ def _supremum(clip: SoftClip, function: Any) -> Interval:
     arithmetic = best()
     edge = clip.high + TAIL / clip.sharpness
     found = supremum(lambda x: function(clip, arithmetic, x), -edge, 0.0, WIDTH, arithmetic)
-    return Interval(found.low, found.high)
+    return Interval.between(found.low, found.high)
 
 
 def _logistics(clip: SoftClip, arithmetic: Any, x: Any) -> tuple[Any, list[Any]]:

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from elbound.impl.noise import GAUSSIAN, Stream, words
 from elbound.impl.wide_network import tangent_entries, tangent_kernel
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Experiment, Sample, Situation
-from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Space
+from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
 from elbound.theory import settings, symbols
 
 ACTIVATIONS: dict[str, Activation] = {"ReLU": RELU, "erf": ERF}
@@ -22,16 +22,15 @@ ROUNDING = 1e-9
 CACHED = 2**14
 
 
-def normals(
-    stream: Stream, first: int, count: int, shape: tuple[int, ...], context: Context, step: int = 0
-) -> Tensor:
+def normals(stream: Stream, first: int, count: int, shape: tuple[int, ...], context: Context, step: int = 0) -> Tensor:
     """Standard normal draws [*shape, count], replicate i a function of the stream, the step and i alone."""
     size = math.prod(shape)
     slots = -(-size // 4)
     # Blocks that stay in the cache; a replicate's draws do not depend on them.
     blocks = torch.arange(first, first + count, device=context.torch_device).split(max(1, CACHED // slots))
     drawn = [GAUSSIAN.sample(words(stream, block, step, slots), torch.float64)[:size] for block in blocks]
-    return torch.cat(drawn, dim=1).unflatten(0, shape)
+    result: Tensor = torch.cat(drawn, dim=1).unflatten(0, shape)
+    return result
 
 
 class KernelEntry(Experiment):
@@ -51,7 +50,7 @@ class KernelEntry(Experiment):
             Logarithmic("other norm", 0.2, 4.0),
         )
     )
-    _two = {
+    _two: ClassVar[dict[str, Scalar]] = {
         "activation": "ReLU",
         "inputs": "two",
         "m": 128,
@@ -107,12 +106,10 @@ class KernelEntry(Experiment):
             return {symbol: entry.cpu().numpy() for symbol, entry in entries.items()}
 
         reach = float((X @ X.T)[0, -1]) * steepest * (1 + ROUNDING)
-        sure = Interval(min(reach, 0.0), max(reach, 0.0))
+        sure = Interval.between(min(reach, 0.0), max(reach, 0.0))
         same = configuration["inputs"] == "same"
         shared = {symbols.k_fresh: 0.0, symbols.k_shared: s**2, symbols.k_frozen: s**2 if same else 0.0}
-        variances = {
-            k: _neuron_variance(X, s, activation, covariance) / width for k, covariance in shared.items()
-        }
+        variances = {k: _neuron_variance(X, s, activation, covariance) / width for k, covariance in shared.items()}
         return Sample(draw, dict.fromkeys(shared, sure), variances=variances)
 
 
@@ -188,7 +185,7 @@ class KernelMatrix(Experiment):
             Count("seed", 0, 2**16),
         )
     )
-    _one = {
+    _one: ClassVar[dict[str, Scalar]] = {
         "activation": "ReLU",
         "N": 2,
         "p": 3,
@@ -231,9 +228,7 @@ class KernelMatrix(Experiment):
         def draw(stage: str, first: int, count: int) -> dict[Any, Any]:
             stream = context.stream(self.key, configuration, stage)
             W = normals(stream, first, count, (net.width, X.shape[1], net.networks), context).flatten(2)
-            kernels = limit[..., None] + scale * (
-                tangent_kernel(W, X, net.s, net.activation) - limit[..., None]
-            )
+            kernels = limit[..., None] + scale * (tangent_kernel(W, X, net.s, net.activation) - limit[..., None])
             observed = _deviations(kernels.unflatten(2, (net.networks, count)), limit, X @ X.T)
             return {symbol: value.cpu().numpy() for symbol, value in observed.items()}
 
@@ -247,12 +242,12 @@ class KernelMatrix(Experiment):
             symbols.operator_deviation: scale * size,
             symbols.squared_deviation: scale**2 * float(away.square().sum()),
         }
-        ranges = {symbol: Interval(0.0, top * (1 + ROUNDING)) for symbol, top in tops.items()}
+        ranges = {symbol: Interval.between(0.0, top * (1 + ROUNDING)) for symbol, top in tops.items()}
         slack = (1 + scale) * size
         return Sample(
             draw,
             ranges
-            | {symbols.least_eigenvalue: Interval(-slack * (ROUNDING + (scale > 1)), slack * (1 + ROUNDING))},
+            | {symbols.least_eigenvalue: Interval.between(-slack * (ROUNDING + (scale > 1)), slack * (1 + ROUNDING))},
         )
 
 
@@ -260,9 +255,7 @@ def _deviations(kernels: Tensor, limit: Tensor, gram: Tensor) -> dict[Any, Tenso
     """Observables from kernels [N, N, J, R]; all but the mean square use the first network of each replicate."""
     away = kernels - limit[..., None, None]
     first = away[:, :, 0]
-    relative = torch.where(
-        gram[..., None].abs() > 0, first.abs() / gram.abs()[..., None], torch.zeros_like(first)
-    )
+    relative = torch.where(gram[..., None].abs() > 0, first.abs() / gram.abs()[..., None], torch.zeros_like(first))
     return {
         symbols.entry_deviation: relative.flatten(0, 1).amax(0),
         symbols.operator_deviation: torch.linalg.eigvalsh(first.movedim(2, 0)).abs().amax(1),

@@ -11,6 +11,9 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from elbound.properties.evidence.enclosure import (
     Arithmetic,
     best,
@@ -19,8 +22,6 @@ from elbound.properties.evidence.enclosure import (
     mpmath_intervals,
     supremum,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 quiet = settings(deadline=None, derandomize=True, database=None, max_examples=40)
 

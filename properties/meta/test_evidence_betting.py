@@ -17,6 +17,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import stats
+
 from elbound.properties.evidence.betting import (
     CAP,
     ROUNDING,
@@ -38,10 +43,6 @@ from elbound.properties.evidence.betting import (
     upper_bound,
 )
 from elbound.properties.evidence.budget import Budget
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from numpy.typing import NDArray
-from scipy import stats
 
 Floats = NDArray[np.float64]
 BUDGET = Budget()

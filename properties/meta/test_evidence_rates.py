@@ -11,6 +11,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import optimize, stats
+
 from elbound.properties.evidence.betting import lower_bound, upper_bound
 from elbound.properties.evidence.rates import (
     Means,
@@ -21,10 +26,6 @@ from elbound.properties.evidence.rates import (
     richardson,
     verdict_of_rate,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from numpy.typing import NDArray
-from scipy import optimize, stats
 
 Floats = NDArray[np.float64]
 quiet = settings(deadline=None, derandomize=True, database=None, max_examples=60)

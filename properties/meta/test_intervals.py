@@ -10,11 +10,12 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from elbound.properties.evidence import intervals
-from elbound.properties.evidence.intervals import ULPS, Interval
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
+from elbound.properties.evidence import intervals
+from elbound.properties.evidence.intervals import ULPS, Interval
 
 Floats = NDArray[np.float64]
 quiet = settings(deadline=None, derandomize=True, database=None, max_examples=150)

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import elbound
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import elbound
 from elbound.properties.meta import synthetic
 from elbound.reports.ledger import SCHEMA_VERSION, Ledger, LedgerError
 from elbound.reports.render.page import render
 from elbound.reports.row import Row, Verdict
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 WRITER = """
 import sys

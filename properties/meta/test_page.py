@@ -7,12 +7,13 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
 from elbound.properties.meta import synthetic
 from elbound.reports.render import plots
 from elbound.reports.render.page import anchor, formula, number, page, render, web
 from elbound.reports.row import Verdict
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 PROFILE = settings(deadline=None, derandomize=True, database=None, max_examples=60)
 VOID = {"meta", "br", "wbr", "input", "link", "img", "hr"}

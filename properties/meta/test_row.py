@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from elbound.properties.meta import synthetic
 from elbound.reports.document import Scalar
 from elbound.reports.row import Entry, Row, Verdict
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 PROFILE = settings(deadline=None, derandomize=True, database=None, max_examples=100)
 FLOATS = st.floats(allow_nan=False) | st.sampled_from(

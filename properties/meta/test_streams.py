@@ -7,9 +7,10 @@ import math
 from collections.abc import Callable
 
 import pytest
-from elbound.properties.evidence.streams import STAGES, canonical, stream_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from elbound.properties.evidence.streams import STAGES, canonical, stream_key
 
 quiet = settings(deadline=None, derandomize=True, database=None, max_examples=100)
 

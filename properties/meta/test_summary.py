@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
+
 from elbound.properties.meta import synthetic
 from elbound.reports.row import Entry, Row, Verdict
 from elbound.reports.summary import (
@@ -20,7 +22,6 @@ from elbound.reports.summary import (
     write_summary,
 )
 from elbound.reports.table import Progress, show
-from rich.console import Console
 
 SHARP = "descent/sgd-sharp"
 

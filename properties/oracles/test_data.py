@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from elbound.impl.data import DATA, centred_digits, digits, load, near_degenerate, read, spiked, two_valued
 
 EPS = np.finfo(np.float64).eps
@@ -162,9 +163,7 @@ def with_entry(value: float) -> np.ndarray:
         (GOOD * [1, 0], "column 2: constant at 0.0"),
     ],
 )
-def test_an_array_that_cannot_be_judged_is_refused_in_one_line(
-    tmp_path: Path, values: np.ndarray, named: str
-) -> None:
+def test_an_array_that_cannot_be_judged_is_refused_in_one_line(tmp_path: Path, values: np.ndarray, named: str) -> None:
     path = tmp_path / "table.npy"
     np.save(path, values, allow_pickle=True)
     with pytest.raises(ValueError, match=named) as refusal:
@@ -214,9 +213,7 @@ def test_files_that_are_no_tables_are_refused_in_one_line(tmp_path: Path) -> Non
         "latin.csv": "cannot be read",
         "table.txt": "suffix '.txt' must be one of .npy, .csv",
         "archive.npz": "suffix '.npz'",
-        **dict.fromkeys(
-            ["pickle.npy", "empty.npy", "cut.npy", "huge.npy", "archive.npy"], "must be a plain numeric"
-        ),
+        **dict.fromkeys(["pickle.npy", "empty.npy", "cut.npy", "huge.npy", "archive.npy"], "must be a plain numeric"),
     }
     for name, words in named.items():
         with pytest.raises(ValueError, match=words) as refusal:

@@ -5,10 +5,11 @@ from math import erfc, exp, fsum, inf, log, log1p, pi, prod, sqrt
 
 import numpy as np
 import pytest
-from elbound.impl.importance import PosteriorPair, gap_of_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
+
+from elbound.impl.importance import PosteriorPair, gap_of_weights
 
 EPS = np.finfo(np.float64).eps
 GRID = 2**20
@@ -21,9 +22,7 @@ def on_grid(low: float, high: float) -> st.SearchStrategy[float]:
 
 # log2 Q/P in [-2.5, 5], so heavy tails and bounded weights both appear.
 pairs = st.builds(
-    lambda scale, ratio, shift: PosteriorPair(
-        2**scale, 2 ** (scale + ratio), shift / 2 ** ((scale + ratio) / 2)
-    ),
+    lambda scale, ratio, shift: PosteriorPair(2**scale, 2 ** (scale + ratio), shift / 2 ** ((scale + ratio) / 2)),
     on_grid(-3, 3),
     on_grid(-2.5, 5),
     on_grid(-2, 2),
@@ -60,9 +59,7 @@ def test_gap_of_one_sample_is_the_closed_divergence(pair: PosteriorPair) -> None
         assert abs(gap.value - 2 * closed) > gap.error + 8 * EPS * closed
     if abs(log(Q / P)) > 0.1:
         reverse = (Q / P - 1 - log(Q / P) + Q * dl**2) / 2
-        assert (
-            abs(reverse - closed) <= 1e-3 * closed or abs(gap.value - reverse) > gap.error + 4 * EPS * closed
-        )
+        assert abs(reverse - closed) <= 1e-3 * closed or abs(gap.value - reverse) > gap.error + 4 * EPS * closed
 
 
 def enumerated_gap(values: list[float], chances: list[float], count: int) -> float:
@@ -83,9 +80,7 @@ def enumerated_gap(values: list[float], chances: list[float], count: int) -> flo
         ([3.0, 40.0, 1e-6, 2.0], [0.25, 0.25, 0.25, 0.25]),
     ],
 )
-def test_gap_of_finite_laws_is_the_enumerated_one(
-    values: list[float], chances: list[float], count: int
-) -> None:
+def test_gap_of_finite_laws_is_the_enumerated_one(values: list[float], chances: list[float], count: int) -> None:
     gap = gap_of_weights(values, chances, count)
     exact = enumerated_gap(values, chances, count)
     # The enumeration itself rounds each log and product to a few units.
@@ -136,9 +131,7 @@ def test_gap_of_64_samples_lies_in_the_interval_of_sampled_bounds(pair: Posterio
 def test_gap_falls_with_every_further_sample_and_keeps_its_two_bounds(pair: PosteriorPair) -> None:
     curve = pair.gap_curve()
     gaps = [curve(count) for count in COUNTS]
-    assert all(
-        later.value <= earlier.value + earlier.error + later.error for earlier, later in pairwise(gaps)
-    )
+    assert all(later.value <= earlier.value + earlier.error + later.error for earlier, later in pairwise(gaps))
     assert all(gap.value >= -gap.error for gap in gaps)
     if pair.chi2 == inf:
         return
@@ -200,9 +193,7 @@ def test_moments_are_integrals_where_finite_and_infinite_elsewhere(pair: Posteri
 def test_chi2_and_extreme_weights_are_those_of_the_density_ratio(pair: PosteriorPair) -> None:
     P, Q, dl = pair.posterior_precision, pair.proposal_precision, pair.mean_gap
     assert (pair.chi2 < inf) == (2 * P > Q)
-    assert pair.chi2 == inf or pair.chi2 == pytest.approx(
-        pair.moment(2) - 1, rel=1e-12, abs=1e-14 * pair.moment(2)
-    )
+    assert pair.chi2 == inf or pair.chi2 == pytest.approx(pair.moment(2) - 1, rel=1e-12, abs=1e-14 * pair.moment(2))
     assert (pair.weight_supremum < inf) == (Q < P)
     assert (pair.weight_infimum > 0) == (Q > P)
     if abs(P - Q) < 1e-3 * P:

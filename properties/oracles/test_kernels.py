@@ -6,6 +6,12 @@ from math import erf, exp, pi, sqrt
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.special import ndtr
+from torch import Tensor
+
 from elbound.impl.kernels import (
     ERF,
     RELU,
@@ -19,11 +25,6 @@ from elbound.impl.kernels import (
     variance_floor,
 )
 from elbound.impl.wide_network import tangent_entries, tangent_kernel
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.integrate import quad
-from scipy.special import ndtr
-from torch import Tensor
 
 EPS = torch.finfo(torch.float64).eps
 ACTIVATIONS = pytest.mark.parametrize("activation", [RELU, ERF], ids=lambda a: a.name)
@@ -54,9 +55,7 @@ def over_weights(summand: Callable[[Tensor], Tensor], s: float) -> Tensor:
     return torch.einsum("n,nij->ij", weights, summand(nodes))
 
 
-def products(
-    f: Callable[[Tensor, float], Tensor], X: Tensor, s: float, power: int = 1
-) -> Callable[[Tensor], Tensor]:
+def products(f: Callable[[Tensor, float], Tensor], X: Tensor, s: float, power: int = 1) -> Callable[[Tensor], Tensor]:
     def summand(nodes: Tensor) -> Tensor:
         values = f(X @ nodes, s) ** power
         return torch.einsum("in,jn->nij", values, values)
@@ -123,9 +122,7 @@ def test_relu_second_moment_survives_little_noise(s: float) -> None:
         )[0]
         return value
 
-    outer = quad(
-        lambda a: ndtr(a / s) ** 2 * density(a) * inner(a), -8 * s, 9, points=near[1:], epsabs=1e-9, limit=200
-    )
+    outer = quad(lambda a: ndtr(a / s) ** 2 * density(a) * inner(a), -8 * s, 9, points=near[1:], epsabs=1e-9, limit=200)
     assert abs(moment - outer[0]) <= max(outer[1], 1e-9) + 1e-9
 
 
@@ -223,9 +220,7 @@ def test_smoothed_maps_are_averages_over_the_noise(activation: Activation, s: fl
             (activation.smoothed_slope, activation.slope),
         ):
             average = quad(
-                lambda e, plain=plain, u=u: (
-                    plain(torch.tensor(u + s * e, dtype=torch.float64)).item() * density(e)
-                ),
+                lambda e, plain=plain, u=u: plain(torch.tensor(u + s * e, dtype=torch.float64)).item() * density(e),
                 -12,
                 12,
                 points=[-u / s],
@@ -255,9 +250,7 @@ def inputs(draw: st.DrawFn) -> tuple[Tensor, float]:
 @ACTIVATIONS
 @settings(deadline=None, derandomize=True, database=None, max_examples=60)
 @given(case=inputs())
-def test_the_fresh_noise_kernel_is_least_in_loewner_order(
-    activation: Activation, case: tuple[Tensor, float]
-) -> None:
+def test_the_fresh_noise_kernel_is_least_in_loewner_order(activation: Activation, case: tuple[Tensor, float]) -> None:
     X, s = case
     least = fresh_noise_kernel(X, X, s, activation)
     # Entries within a few units of |x|^2, times N for the operator norm; eigvalsh adds N units of the norm.
@@ -289,9 +282,7 @@ def test_the_expected_empirical_kernel_is_the_fresh_noise_kernel(activation: Act
 
 @ACTIVATIONS
 @pytest.mark.parametrize("width", [1, 2])
-def test_the_kernel_fluctuation_scales_exactly_as_one_over_the_width(
-    activation: Activation, width: int
-) -> None:
+def test_the_kernel_fluctuation_scales_exactly_as_one_over_the_width(activation: Activation, width: int) -> None:
     # One coordinate of input, so that the plane holds the weights of one or of two neurons.
     x, s = torch.tensor([[1.0], [-0.8], [0.5]], dtype=torch.float64), 0.7
     nodes, weights = plane()
@@ -346,6 +337,4 @@ def test_dtype_is_kept_and_bad_inputs_are_refused() -> None:
     with pytest.raises(ValueError, match=r"must be \[m, p, R\]"):
         tangent_kernel(torch.zeros(3, 4, 5), INPUTS, 1.0, ERF)
     with pytest.raises(ValueError, match="noise of shape"):
-        tangent_entries(
-            torch.zeros(3, 2, 5).double(), INPUTS, torch.zeros(2, 3, 5), torch.zeros(6, 3, 5), 1.0, ERF
-        )
+        tangent_entries(torch.zeros(3, 2, 5).double(), INPUTS, torch.zeros(2, 3, 5), torch.zeros(6, 3, 5), 1.0, ERF)

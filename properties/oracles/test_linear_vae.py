@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from elbound.impl import clipping
-from elbound.impl.linear_vae import LinearVAE, Weights, inner, product, tree_sum
-from elbound.impl.noise import RADEMACHER, THREE_POINT, UNIFORM, Law, Stream, words
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+
+from elbound.impl import clipping
+from elbound.impl.linear_vae import LinearVAE, Weights, inner, product, tree_sum
+from elbound.impl.noise import RADEMACHER, THREE_POINT, UNIFORM, Law, Stream, words
 
 EXAMPLES = settings(deadline=None, derandomize=True, database=None, max_examples=25)
 EPS = 2.0**-52
@@ -31,9 +32,7 @@ class Case:
 
 def draws(key: int, *shape: int) -> Tensor:
     count = math.prod(shape)
-    return UNIFORM.sample(words(Stream(key), (0, 1), 0, -(-count // 4)), torch.float64)[:count, 0].reshape(
-        shape
-    )
+    return UNIFORM.sample(words(Stream(key), (0, 1), 0, -(-count // 4)), torch.float64)[:count, 0].reshape(shape)
 
 
 def case(key: int, n: int, d: int, k: int, replicates: int = 3) -> Case:
@@ -48,10 +47,7 @@ def cases(draw: st.DrawFn, most_data: int = 6) -> Case:
     return case(draw(st.integers(0, 2**20)), sizes[0], sizes[1], sizes[2])
 
 
-SMALL = [
-    case(key, n, d, k)
-    for key, (n, d, k) in enumerate([(1, 1, 1), (2, 3, 1), (3, 2, 2), (3, 1, 2), (2, 2, 2)])
-]
+SMALL = [case(key, n, d, k) for key, (n, d, k) in enumerate([(1, 1, 1), (2, 3, 1), (3, 2, 2), (3, 1, 2), (2, 2, 2)])]
 
 
 def sampled_objective(problem: LinearVAE, weights: Weights, index: int, noise: Tensor) -> Tensor:
@@ -71,10 +67,7 @@ def sampled_objective(problem: LinearVAE, weights: Weights, index: int, noise: T
 def outcomes(law: Law, k: int) -> list[tuple[float, Tensor]]:
     """Every value of k independent draws with its probability."""
     pairs = itertools.product(zip(law.support, law.weights, strict=True), repeat=k)
-    return [
-        (math.prod(w for _, w in pair), torch.tensor([v for v, _ in pair], dtype=torch.float64))
-        for pair in pairs
-    ]
+    return [(math.prod(w for _, w in pair), torch.tensor([v for v, _ in pair], dtype=torch.float64)) for pair in pairs]
 
 
 def enumerated(found: Case, law: Law) -> tuple[Tensor, Tensor]:
@@ -164,10 +157,7 @@ def test_sample_gradient_is_autograd_of_the_sampled_elbo(found: Case, batch_size
     gradient = problem.sample_gradient(found.weights, indices, noise)
     for r in range(3):
         leaves = Weights(*(part[..., r : r + 1].clone().requires_grad_() for part in found.weights))
-        terms = [
-            sampled_objective(problem, leaves, int(indices[b, r]), noise[b, :, :, r])
-            for b in range(batch_size)
-        ]
+        terms = [sampled_objective(problem, leaves, int(indices[b, r]), noise[b, :, :, r]) for b in range(batch_size)]
         expected = torch.autograd.grad(torch.stack(terms).mean(), list(leaves))
         for part, other in zip(gradient, expected, strict=True):
             # The Gram form subtracts terms as large as |V|^2 |z| |x| / sigma_x2.
@@ -240,7 +230,7 @@ def test_hessian_is_autograd_of_the_objective(found: Case) -> None:
 
 
 def autograd_hessian(function: Callable[[Tensor], Tensor], point: Tensor) -> Tensor:
-    hessian: Tensor = torch.autograd.functional.hessian(function, point)  # type: ignore[no-untyped-call]
+    hessian: Tensor = torch.autograd.functional.hessian(function, point)
     return hessian
 
 
@@ -253,18 +243,16 @@ def descended(problem: LinearVAE, key: int) -> Tensor:
     def closure() -> Tensor:
         optimiser.zero_grad()
         loss = differentiable_objective(problem, folded(theta, problem))
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
-    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    optimiser.step(closure)
     return problem.objective(folded(theta.detach(), problem))
 
 
 @pytest.mark.parametrize(("n", "d", "k"), [(5, 3, 1), (6, 2, 3), (4, 4, 2)])
 @pytest.mark.parametrize("key", [1, 2, 5])
-def test_infimum_is_attained_at_the_minimiser_and_no_descent_goes_below(
-    key: int, n: int, d: int, k: int
-) -> None:
+def test_infimum_is_attained_at_the_minimiser_and_no_descent_goes_below(key: int, n: int, d: int, k: int) -> None:
     problem = case(key + 7 * n, n, d, k).problem
     problem = LinearVAE(problem.data, problem.noise_variance, 0.25 * key, problem.posterior_variance)
     point, infimum = problem.minimiser(), problem.infimum()
@@ -339,12 +327,8 @@ def test_smoothness_bound_is_an_equality_in_the_matched_case(radius: float) -> N
 
 
 @EXAMPLES
-@given(
-    found=cases(), radius=st.integers(1, 30).map(lambda i: i / 10), kurtosis=st.sampled_from([1.0, 1.8, 3.0])
-)
-def test_gradient_and_noise_bounds_hold_at_every_point_of_the_ball(
-    found: Case, radius: float, kurtosis: float
-) -> None:
+@given(found=cases(), radius=st.integers(1, 30).map(lambda i: i / 10), kurtosis=st.sampled_from([1.0, 1.8, 3.0]))
+def test_gradient_and_noise_bounds_hold_at_every_point_of_the_ball(found: Case, radius: float, kurtosis: float) -> None:
     problem = found.problem
     far = Weights(found.weights.encoder * 1e4, found.weights.decoder * 1e4)
     for point in (
@@ -397,7 +381,7 @@ def test_soft_clip_inverts_and_its_derivative_is_autograd(found: Case, radius: f
         return point / torch.sqrt(1 + point.square().sum() / radius**2)
 
     point = flat(theta)[:, 0]
-    jacobian: Tensor = torch.autograd.functional.jacobian(phi, point)  # type: ignore[no-untyped-call]
+    jacobian: Tensor = torch.autograd.functional.jacobian(phi, point)
     expected = jacobian.T @ flat(vector)[:, 0]
     assert float((pulled - expected).norm()) < 1e-12 * (1 + float(flat(vector)[:, 0].norm()))
     assert float(torch.linalg.matrix_norm(jacobian, 2)) <= 1 + 1e-13

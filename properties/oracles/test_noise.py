@@ -6,9 +6,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from elbound.impl import noise
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from elbound.impl import noise
 
 LAWS = [noise.GAUSSIAN, noise.THREE_POINT, noise.RADEMACHER, noise.UNIFORM, noise.TRUNCATED_GAUSSIAN(3.0)]
 EXAMPLES = settings(deadline=None, derandomize=True, database=None, max_examples=40)
@@ -49,9 +50,7 @@ def test_philox_gives_the_published_answers(
     step=st.integers(0, 2**32 - 1),
     slots=st.integers(1, 5),
 )
-def test_words_are_philox_of_replicate_step_slot_and_key(
-    key: int, replicate: int, step: int, slots: int
-) -> None:
+def test_words_are_philox_of_replicate_step_slot_and_key(key: int, replicate: int, step: int, slots: int) -> None:
     found = noise.words(noise.Stream(key), (replicate, 1), step, slots)[:, 0].tolist()
     pair = (key % 2**32, key >> 32 & noise.MASK)
     expected = [word for s in range(slots) for word in plain_philox((replicate, step, s, key >> 64), pair)]
@@ -65,8 +64,7 @@ def test_noise_of_a_replicate_does_not_depend_on_its_block(law: noise.Law, block
     for dtype in (torch.float32, torch.float64):
         whole = law.sample(noise.words(stream, (5, 100), 3, 4), dtype)
         parts = [
-            law.sample(noise.words(stream, part, 3, 4), dtype)
-            for part in torch.split(torch.arange(5, 105), block)
+            law.sample(noise.words(stream, part, 3, 4), dtype) for part in torch.split(torch.arange(5, 105), block)
         ]
         # Vector and scalar code paths of log, sin, cos and erfinv may differ in the last place.
         tolerance = 8 * torch.finfo(dtype).eps
@@ -158,9 +156,7 @@ def test_indices_with_replacement_are_the_scaled_word(data_count: int, word: int
 
 @EXAMPLES
 @given(data_count=st.integers(1, 30), share=st.floats(0, 1), seed=st.integers(0, 2**32))
-def test_indices_without_replacement_are_the_head_of_a_shuffle(
-    data_count: int, share: float, seed: int
-) -> None:
+def test_indices_without_replacement_are_the_head_of_a_shuffle(data_count: int, share: float, seed: int) -> None:
     batch_size = max(1, int(share * data_count))
     drawn = noise.words(noise.Stream(seed), (0, 5), 1, 8)[:batch_size]
     found = noise.without_replacement(drawn, data_count)

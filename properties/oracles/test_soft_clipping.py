@@ -6,10 +6,11 @@ from math import inf, nan
 import mpmath
 import pytest
 import torch
-from elbound.impl.soft_clipping import SoftClip
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+
+from elbound.impl.soft_clipping import SoftClip
 
 EPS = torch.finfo(torch.float64).eps
 GRID = 2**20
@@ -45,9 +46,7 @@ def softplus_difference(clip: SoftClip, x: Tensor) -> Tensor:
 
 def literal(clip: SoftClip, x: Tensor) -> Tensor:
     s = clip.sharpness
-    return (
-        torch.log((1 + torch.exp(s * (x - clip.low))) / (1 + torch.exp(s * (x - clip.high)))) / s + clip.low
-    )
+    return torch.log((1 + torch.exp(s * (x - clip.low))) / (1 + torch.exp(s * (x - clip.high)))) / s + clip.low
 
 
 def error_in_units(clip: SoftClip, x: float, value: Callable[[Tensor], Tensor]) -> float:

@@ -10,17 +10,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
 from elbound.impl import device as devices
 from elbound.impl import noise, trajectories
 from elbound.impl.clipping import clip, pull_back, unclip
 from elbound.impl.linear_vae import LinearVAE, Weights, inner
 from elbound.impl.trajectories import Sgd, Trajectory, iterates, run_sgd
-from torch import Tensor
 
 STREAM = noise.Stream.named("trajectories", 3)
-DATA = torch.tensor(
-    [[1.0, -0.5, 0.2], [0.3, 0.8, -1.1], [-0.7, 0.1, 0.4], [0.2, 0.2, 0.9]], dtype=torch.float64
-)
+DATA = torch.tensor([[1.0, -0.5, 0.2], [0.3, 0.8, -1.1], [-0.7, 0.1, 0.4], [0.2, 0.2, 0.9]], dtype=torch.float64)
 PROBLEM = LinearVAE(DATA, 0.6, 0.8, torch.tensor([0.5, 0.9], dtype=torch.float64))
 START = Weights(
     torch.tensor([[0.4, -0.2, 0.1], [0.0, 0.3, 0.2]], dtype=torch.float64),
@@ -98,9 +97,7 @@ def test_a_run_is_the_plain_loop_with_the_same_noise(name: str) -> None:
             slope = PROBLEM.gradient(point)
             if sgd.clip_radius is not None:
                 slope = pull_back(unclip(point, sgd.clip_radius), slope, sgd.clip_radius)
-            assert float(found.squared_gradient[t, column]) == pytest.approx(
-                float(inner(slope, slope)[0]), rel=1e-10
-            )
+            assert float(found.squared_gradient[t, column]) == pytest.approx(float(inner(slope, slope)[0]), rel=1e-10)
         last = torch.cat([part[..., column].flatten() for part in found.last]).numpy()
         np.testing.assert_allclose(last, mapped[-1], rtol=0, atol=1e-13)
 
@@ -122,10 +119,7 @@ def test_one_step_in_one_dimension_by_hand() -> None:
     # x = 2, mu = 0.6, z = 0.6 +- 0.5, r = 1.34 or 1.94: dW = 2 (0.6 - 0.6 r / 0.5), dV = -r z / 0.5.
     up = (0.3 - 0.1 * 2 * (-1.2 * 1.34 + 0.6), 0.6 + 0.1 * 1.34 * 1.1 / 0.5)
     down = (0.3 - 0.1 * 2 * (-1.2 * 1.94 + 0.6), 0.6 + 0.1 * 1.94 * 0.1 / 0.5)
-    ends = {
-        (round(float(w), 13), round(float(v), 13))
-        for w, v in zip(*(p[0, 0] for p in found.last), strict=True)
-    }
+    ends = {(round(float(w), 13), round(float(v), 13)) for w, v in zip(*(p[0, 0] for p in found.last), strict=True)}
     assert ends == {tuple(round(value, 13) for value in end) for end in (up, down)}
 
 
@@ -138,9 +132,7 @@ def test_block_size_changes_nothing(name: str, block: int) -> None:
         torch.testing.assert_close(left, right, rtol=1e-12, atol=1e-13)
     if sgd.law is noise.THREE_POINT:
         # No transcendental function, and every sum in a fixed order: the same bits.
-        assert all(
-            torch.equal(left, right) for left, right in zip(columns(whole), columns(split), strict=True)
-        )
+        assert all(torch.equal(left, right) for left, right in zip(columns(whole), columns(split), strict=True))
 
 
 def test_replicates_differ_and_ranges_continue_one_another() -> None:
@@ -152,15 +144,11 @@ def test_replicates_differ_and_ranges_continue_one_another() -> None:
 
 @pytest.mark.parametrize("with_replacement", [True, False])
 @pytest.mark.parametrize("radius", [None, 1.2])
-def test_recorded_moments_are_those_of_the_enumerated_gradient(
-    radius: float | None, with_replacement: bool
-) -> None:
+def test_recorded_moments_are_those_of_the_enumerated_gradient(radius: float | None, with_replacement: bool) -> None:
     sgd = replace(PLAIN, law=noise.RADEMACHER, importance_samples=1, clip_radius=radius, steps=1)
     sgd = replace(sgd, with_replacement=with_replacement)
     pairs = (
-        list(itertools.product(range(4), repeat=2))
-        if with_replacement
-        else list(itertools.permutations(range(4), 2))
+        list(itertools.product(range(4), repeat=2)) if with_replacement else list(itertools.permutations(range(4), 2))
     )
     signs = list(itertools.product((-1.0, 1.0), repeat=4))
     outcomes = list(itertools.product(pairs, signs))
@@ -204,9 +192,7 @@ def test_compiled_runs_follow_eager_ones() -> None:
     if not trajectories.can_compile(torch.device("cpu")):
         pytest.skip("no C++ compiler here")
     sgd = replace(PLAIN, clip_radius=1.5, law=noise.GAUSSIAN, batch_size=1, importance_samples=1)
-    eager, compiled = (
-        run_sgd(PROBLEM, START, sgd, STREAM, (0, 11), block=8, compiled=flag) for flag in (False, True)
-    )
+    eager, compiled = (run_sgd(PROBLEM, START, sgd, STREAM, (0, 11), block=8, compiled=flag) for flag in (False, True))
     for left, right in zip(columns(eager), columns(compiled), strict=True):
         torch.testing.assert_close(left, right, rtol=1e-12, atol=1e-13)
     # All but the shapes is data: another problem, stream, step size and radius compile nothing new.
@@ -238,9 +224,7 @@ def test_bare_training_passes_through_the_recorded_iterates() -> None:
 def test_cuda_follows_the_cpu(name: str) -> None:
     if not torch.cuda.is_available():
         pytest.skip("torch sees no CUDA device")
-    here, there = (
-        run_sgd(PROBLEM, START, VARIANTS[name], STREAM, (0, 33), device=d) for d in ("cpu", "cuda")
-    )
+    here, there = (run_sgd(PROBLEM, START, VARIANTS[name], STREAM, (0, 33), device=d) for d in ("cpu", "cuda"))
     for left, right in zip(columns(here), columns(there), strict=True):
         # Fused multiply-adds and the last places of log, sin and cos: a few units per operation.
         torch.testing.assert_close(left, right.cpu(), rtol=1e-11, atol=1e-12)

@@ -8,6 +8,10 @@ from typing import Any
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from latex2mathml.converter import convert
+from markupsafe import Markup
+
 from elbound.reports.document import Scalar
 from elbound.reports.ledger import Ledger
 from elbound.reports.render import plots
@@ -27,9 +31,6 @@ from elbound.reports.summary import (
     versions_of,
     write_text,
 )
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from latex2mathml.converter import convert
-from markupsafe import Markup
 
 _MATHML = "{http://www.w3.org/1998/Math/MathML}"
 _TAGS = re.compile(
@@ -67,9 +68,7 @@ def render(ledger_path: Path | str, output_dir: Path | str) -> Path:
     return path
 
 
-def page(
-    rows: Sequence[Row], entries: Sequence[Entry], run: Mapping[str, Any], *, closed: bool = True
-) -> str:
+def page(rows: Sequence[Row], entries: Sequence[Entry], run: Mapping[str, Any], *, closed: bool = True) -> str:
     """The whole page as text."""
     by_claim = group(rows, entries)
     summary = condense(by_claim, entries, run)
@@ -155,9 +154,7 @@ def formula(latex: str, plain: str = "") -> Markup:
         return shown
     try:
         root = ElementTree.fromstring(convert(latex, display="block"))
-    except (
-        Exception
-    ):  # the converter raises many kinds on malformed input, RecursionError and KeyError among them
+    except Exception:  # the converter raises many kinds on malformed input, RecursionError and KeyError among them
         return shown
     for element in root.iter():
         element.tag = element.tag.removeprefix(_MATHML)
@@ -166,9 +163,7 @@ def formula(latex: str, plain: str = "") -> Markup:
     return Markup(ElementTree.tostring(root, encoding="unicode"))
 
 
-def _papers(
-    sentences: Sequence[Mapping[str, str]], views: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
+def _papers(sentences: Sequence[Mapping[str, str]], views: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The papers in the order of the run; under each its sentences with the claims that speak about them."""
     papers: dict[str, list[dict[str, Any]]] = {}
     for sentence in sentences:
@@ -235,9 +230,7 @@ def _witnesses(rows: Sequence[Row]) -> list[tuple[str, Row]]:
 
 def _reasons(versions: Mapping[str, Sequence[Row]]) -> list[tuple[str, int]]:
     """The commonest reasons of errors, with how often each came."""
-    errors = Counter(
-        row.reason for listed in versions.values() for row in listed if row.verdict is Verdict.ERROR
-    )
+    errors = Counter(row.reason for listed in versions.values() for row in listed if row.verdict is Verdict.ERROR)
     ranked = sorted(errors.items(), key=lambda item: (-item[1], item[0]))
     rest = sum(n for _, n in ranked[_REASONS:])
     return ranked[:_REASONS] + ([("other reasons", rest)] if rest else [])

@@ -8,8 +8,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from elbound.reports.row import Row, Verdict
 from markupsafe import Markup
+
+from elbound.reports.row import Row, Verdict
 
 WIDTH, HEIGHT = 380, 250
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 14, 44
@@ -63,9 +64,7 @@ class Scale:
             apart = max(1, math.ceil(span / 5))
             return [(self._pixel(k), _power(k)) for k in _multiples(self.low, self.high, apart)]
         if self.log and span >= 0.9:
-            marks = [
-                (math.log10(m) + k, k, m) for k in _multiples(self.low - 1, self.high, 1) for m in (1, 2, 5)
-            ]
+            marks = [(math.log10(m) + k, k, m) for k in _multiples(self.low - 1, self.high, 1) for m in (1, 2, 5)]
             return [(self._pixel(u), f"{m * 10.0**k:.3g}") for u, k, m in marks if self.low <= u <= self.high]
         low, high = (10.0**self.low, 10.0**self.high) if self.log else (self.low, self.high)
         step = max(_round_step(high - low), 1.0 if self.whole else 0.0)
@@ -100,25 +99,17 @@ def _path(points: Iterable[tuple[float, float]]) -> str:
     return "M" + "L".join(f"{_px(x)} {_px(y)}" for x, y in points)
 
 
-def _frame(
-    identity: str, title: str, described: str, labels: tuple[str, str], x: Scale, y: Scale, body: str
-) -> Markup:
+def _frame(identity: str, title: str, described: str, labels: tuple[str, str], x: Scale, y: Scale, body: str) -> Markup:
     """Axes, grid and labels around a body; title and description name the figure for who does not see it."""
     right, floor = WIDTH - RIGHT, HEIGHT - BOTTOM
     grid = "".join(f"M{_px(p)} {TOP}V{floor}" for p, _ in x.ticks())
     grid += "".join(f"M{LEFT} {_px(p)}H{right}" for p, _ in y.ticks())
-    words = "".join(
-        f'<text x="{_px(p)}" y="{floor + 15}" class="mid">{label}</text>' for p, label in x.ticks()
-    )
-    words += "".join(
-        f'<text x="{LEFT - 6}" y="{_px(p + 3.5)}" class="end">{label}</text>' for p, label in y.ticks()
-    )
+    words = "".join(f'<text x="{_px(p)}" y="{floor + 15}" class="mid">{label}</text>' for p, label in x.ticks())
+    words += "".join(f'<text x="{LEFT - 6}" y="{_px(p + 3.5)}" class="end">{label}</text>' for p, label in y.ticks())
     middle = (TOP + floor) / 2
     words += f'<text x="{(LEFT + right) / 2:g}" y="{HEIGHT - 8}" class="mid name">{labels[0]}</text>'
     words += f'<text transform="translate(13 {middle:g}) rotate(-90)" class="mid name">{labels[1]}</text>'
-    head = Markup('<title id="{0}-t">{1}</title><desc id="{0}-d">{2}</desc>').format(
-        identity, title, described
-    )
+    head = Markup('<title id="{0}-t">{1}</title><desc id="{0}-d">{2}</desc>').format(identity, title, described)
     return Markup(
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="{identity}-t {identity}-d">{head}'
         f'<path class="grid" d="{grid}"/>{body}'
@@ -162,27 +153,19 @@ def histogram(identity: str, rows: Sequence[Row]) -> Figure | None:
 
 def scatter(identity: str, rows: Sequence[Row]) -> Figure | None:
     """Left against right side of every judged row, log-log, with the line of equality; None if none fits."""
-    both = [
-        (row, row.right, row.left)
-        for row in rows
-        if row.judged and row.left is not None and row.right is not None
-    ]
+    both = [(row, row.right, row.left) for row in rows if row.judged and row.left is not None and row.right is not None]
     drawn = [(row, p, q) for row, p, q in both if 0 < p < math.inf and 0 < q < math.inf]
     if not drawn:
         return None
     shown = _thin(drawn)
     sides = [side for _, p, q in shown for side in (p, q)]
-    x, y = _axes(
-        sides, sides, log=(True, True)
-    )  # one range for both, so that the line of equality is a diagonal
+    x, y = _axes(sides, sides, log=(True, True))  # one range for both, so that the line of equality is a diagonal
     body = f'<path class="one" d="{_path([(x.start, y.start), (x.stop, y.stop)])}"/>'
     fell = [(x.at(p), y.at(q)) for row, p, q in shown if row.verdict is Verdict.REFUTED]
     held = [(x.at(p), y.at(q)) for row, p, q in shown if row.verdict is not Verdict.REFUTED]
     body += f'<path class="dot" d="{"".join(f"M{_px(p)} {_px(q)}h0" for p, q in held)}"/>' if held else ""
     body += f'<path class="cross" d="{"".join(map(_cross, fell))}"/>' if fell else ""
-    described = (
-        f"{len(held)} dots, and {len(fell)} crosses for refuted configurations, with the line of equality."
-    )
+    described = f"{len(held)} dots, and {len(fell)} crosses for refuted configurations, with the line of equality."
     caption = _scatter_caption(len(both), len(drawn), len(shown), refuted=bool(fell))
     svg = _frame(identity, "Left side against right side", described, ("right side", "left side"), x, y, body)
     return Figure(svg, caption)
@@ -192,9 +175,7 @@ def _scatter_caption(both: int, drawn: int, shown: int, *, refuted: bool) -> str
     caption = "Each dot is one configuration" + (", each cross a refuted one" if refuted else "")
     caption += "; on the dashed line both sides are equal."
     if shown < drawn:
-        caption += (
-            f" {shown:,} of {drawn:,} drawn: {POINTS // 2} refuted or sharpest, the rest evenly spread."
-        )
+        caption += f" {shown:,} of {drawn:,} drawn: {POINTS // 2} refuted or sharpest, the rest evenly spread."
     if drawn < both:
         caption += f" Not drawn, a side being zero, negative or not finite: {both - drawn:,}."
     return caption

@@ -51,9 +51,7 @@ TELESCOPED = Claim(
     source="ghadimi-lan-2013",
     proof=DESCENT,
     wrong={
-        "1 percent less noise": Le(
-            mean_square, (F[1] - F[n + 1] + Rational(99, 100) * noise) / total(weight)
-        ),
+        "1 percent less noise": Le(mean_square, (F[1] - F[n + 1] + Rational(99, 100) * noise) / total(weight)),
         "half the noise": Le(mean_square, (F[1] - F[n + 1] + noise / 2) / total(weight)),
     },
     papers={"A-sgd-adam-rate": "carries"},
@@ -72,7 +70,7 @@ ORDER = Claim(
     Eq(Slope(average[n] / log(n), n), -Rational(1, 2)),
     assuming=(L * C < 2, UNBIASED, SMOOTH),
     standing=Standing.ASYMPTOTIC,
-    proof="On the quadratic instance E a_t tends to L gamma_t sigma^2 / 2, so the weighted mean is of order log n / sqrt n.",
+    proof="On quadratics E a_t tends to L gamma_t sigma^2 / 2, so the weighted mean is of order log n / sqrt n.",
     wrong={
         "1/n: no more than doubled after a thousandfold n": Le(growth(1), 2),
         "n^-1/4: at least halved after a thousandfold n": Ge(growth(Rational(1, 4)), Rational(1, 2)),

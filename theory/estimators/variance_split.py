@@ -82,7 +82,7 @@ LOG_VARIANCE = Claim(
     GRADIENT_NOISE,
     Eq(s2_l, (residual_D + d_GDG + (kurt - 2) * gg_DD) / (4 * sigma_x2**2)),
     standing=Standing.IDENTITY,
-    proof="The log-variance's gradient is a quadratic polynomial of the noise; odd moments vanish and the fourth is kurt.",
+    proof="The gradient is a quadratic polynomial of the noise; odd moments vanish and the fourth is kurt.",
     wrong={
         "kurt - 1": Eq(s2_l, (residual_D + d_GDG + (kurt - 1) * gg_DD) / (4 * sigma_x2**2)),
         "1/2 for 1/4": Eq(s2_l, (residual_D + d_GDG + (kurt - 2) * gg_DD) / (2 * sigma_x2**2)),

@@ -21,7 +21,7 @@ NAIVE = Claim(
     Le(F[n + 1], F[1] - total(step * (1 - L * step / 2) * a[t]) + L / 2 * total(step**2 * sigma2[t])),
     assuming=(L * C < 2, UNBIASED, SMOOTH_ON_BALL),
     standing=Standing.CONJECTURE,
-    proof="Refuted: the objective is quartic, and the cubic and quartic parts of a step that leaves the ball are missing.",
+    proof="Refuted: the objective is quartic; the cubic and quartic parts of a step out of the ball are missing.",
     papers={"A-bounded-iterates": "qualifies"},
     repaired_by="cubic and quartic terms of the step in the descent lemma, or a radial clip",
 )

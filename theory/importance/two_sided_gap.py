@@ -23,7 +23,7 @@ def h(y: Expr) -> Expr:
 
 
 TAYLOR = """h(y) is the integral of (1 - t) / (1 + t (y - 1))^2 over t in (0, 1), so it decreases, and
-log p - L_K = E[(Y - 1)^2 h(Y)] for the mean Y of K independent weights, which has variance chi2 / K and the weights' range."""
+log p - L_K = E[(Y - 1)^2 h(Y)] for the mean Y of K independent weights, of variance chi2 / K and the same range."""
 
 UPPER = Claim(
     IWAE,

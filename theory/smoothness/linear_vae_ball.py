@@ -30,9 +30,7 @@ most lam r^2 (a^2 + b^2) / sigma_x2, the second lam (1 + r^2 / 2) (a^2 + b^2) / 
         "L/1.25": Le(hessian, ball_smoothness / Rational(5, 4)),
         "L/2": Le(hessian, ball_smoothness / 2),
         "r^2 for 3/2 r^2": Le(hessian, lam / sigma_x2 * (1 + r**2) + largest),
-        "min for max": Le(
-            hessian, lam / sigma_x2 * (1 + Rational(3, 2) * r**2) + Min(beta * lam, D_max / sigma_x2)
-        ),
+        "min for max": Le(hessian, lam / sigma_x2 * (1 + Rational(3, 2) * r**2) + Min(beta * lam, D_max / sigma_x2)),
     },
     papers={"A-explicit-dependence": "carries", "A-bounded-iterates": "qualifies"},
     attained=0.999,

@@ -18,9 +18,9 @@ from elbound.theory.claim import Claim, Standing
 from elbound.theory.evaluate import Exceeds
 from elbound.theory.settings import TANGENT_KERNEL
 from elbound.theory.symbols import (
+    V_0,
     G_norm,
     N,
-    V_0,
     delta,
     entry_deviation,
     lambda_0,
@@ -44,7 +44,7 @@ ENTRIES = Claim(
     Le(Exceeds(entry_deviation, hoeffding), delta),
     standing=Standing.PROVED,
     source="hoeffding-1963",
-    proof="Each entry is a mean of m independent terms in an interval of length |x_i . x_j| phi_1^2; union bound over i <= j.",
+    proof="An entry is a mean of m independent terms in an interval of length |x_i . x_j| phi_1^2; union over i <= j.",
     wrong={
         "1/m": Le(Exceeds(entry_deviation, hoeffding / sqrt(m)), delta),
         "a quarter": Le(Exceeds(entry_deviation, hoeffding / 4), delta),
@@ -57,7 +57,7 @@ OPERATOR = Claim(
     Le(Exceeds(operator_deviation, bernstein), delta),
     standing=Standing.PROVED,
     source="tropp-2012",
-    proof="Theta_m is a sum of independent positive semi-definite terms of norm at most R with summed variance at most R Theta.",
+    proof="Theta_m sums independent positive semi-definite terms of norm at most R, their variance at most R Theta.",
     wrong={"1/m": Le(Exceeds(operator_deviation, bernstein / sqrt(m)), delta)},
     papers=PAPERS,
 )

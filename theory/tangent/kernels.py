@@ -1,7 +1,7 @@
 """The tangent kernels of a noisy two-layer network have closed forms, one for each way of drawing the latent noise.
 
-f(x, eps) = m^(-1/2) sum_r a_r phi(w_r . x + s_z eps_r), w_r ~ N(0, I) trained, a_r = +-1. Fresh noise for each input and
-step gives the kernel K1 = x.x' E[phi'(u + s_z e) phi'(u' + s_z e')] with independent e, e'; noise shared by all inputs
+f(x, eps) = m^(-1/2) sum_r a_r phi(w_r . x + s_z eps_r), w_r ~ N(0, I) trained, a_r = +-1. Fresh noise for each
+input and step gives K1 = x.x' E[phi'(u + s_z e) phi'(u' + s_z e')] with independent e, e'; noise shared by all inputs
 gives K2 (e = e'); noise frozen to each input gives K3, which is K1 off the diagonal and K2 on it. For ReLU and erf:
 
     K1 = g (pi - arccos(g / sqrt(q q'))) / (2 pi)                       (ReLU),   q = |x|^2 + s_z^2,
