@@ -65,7 +65,9 @@ class Replicates:
         return np.arange(first, last + 1, dtype=np.float64)[:, None]
 
     def total(self, terms: Any) -> Floats:
-        return np.asarray(np.sum(np.asarray(terms), axis=0))
+        # Terms taken one by one may hold empty sums, which are plain zeros.
+        columns = np.broadcast_arrays(*terms) if isinstance(terms, list) else terms
+        return np.asarray(np.sum(columns, axis=0))
 
 
 class Enclosures:
@@ -101,5 +103,6 @@ class Enclosures:
 
     def total(self, terms: Interval | list[Interval]) -> Interval:
         if isinstance(terms, list):
-            terms = Interval(np.stack([x.low for x in terms]), np.stack([x.high for x in terms]))
+            ends = ([x.low for x in terms], [x.high for x in terms])
+            terms = Interval(*(np.stack(np.broadcast_arrays(*x)) for x in ends))
         return terms.sum(axis=0)

@@ -130,22 +130,22 @@ class Bench:
                 self.rows.append(self._fault(fault, instance))
 
     def search(self, part: int, examples: int) -> None:
-        """Draws configurations with Hypothesis, steering towards large ratios; shrinks what is refuted."""
-        points = []
+        """Draws configurations with Hypothesis; every third part steers towards large ratios. Shrinks what is refuted."""
+        points, steered = [], part % 3 == 2
 
         @seed(part)
         @settings(
             max_examples=examples,
             deadline=None,
             database=None,
-            phases=(Phase.generate, Phase.target),
+            phases=(Phase.generate, Phase.target) if steered else (Phase.generate,),
             suppress_health_check=list(HealthCheck),
         )
         @given(self.space.points)
         def examine(point: tuple[int, ...]) -> None:
             points.append(point)
             for name, row in self.judge(self.space.configuration(point), "random").items():
-                if row.ratio is not None and row.ratio > 0:
+                if steered and row.ratio is not None and row.ratio > 0:
                     target(math.log(row.ratio), label=name)
 
         examine()

@@ -1,5 +1,6 @@
 """Which claims are tried, on which experiments, how hard: what a worker process needs to know to judge."""
 
+import contextlib
 import fnmatch
 import importlib.util
 import sys
@@ -13,7 +14,7 @@ from sympy import Eq
 from elbound.properties.experiment import Context, Experiment, experiments, experiments_in
 from elbound.reports.row import Entry
 from elbound.theory.catalogue import Listed, catalogue, listed_in, references
-from elbound.theory.claim import to_latex
+from elbound.theory.claim import Fact, to_latex
 from elbound.theory.papers import SENTENCES
 
 
@@ -103,7 +104,7 @@ def _matches(listed: Listed, pattern: str) -> bool:
 def load_file(path: Path) -> tuple[tuple[Listed, ...], tuple[Experiment, ...]]:
     """The claims and experiments that a user's Python file defines. Raises BadInput, naming file and line."""
     if not path.is_file():
-        raise BadInput(f"file {path}: does not exist")
+        raise BadInput(f"file {path}: no such file")
     name = f"elbound_user_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -111,10 +112,13 @@ def load_file(path: Path) -> tuple[tuple[Listed, ...], tuple[Experiment, ...]]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        # What the file prints is no part of a summary that is asked for as JSON.
+        with contextlib.redirect_stdout(sys.stderr):
+            spec.loader.exec_module(module)
     except SyntaxError as failure:
-        raise BadInput(f"{path}:{failure.lineno}: syntax error: {failure.msg}") from None
-    except Exception as failure:
+        where = f"{failure.filename or path}:{failure.lineno or 1}"
+        raise BadInput(f"{where}: syntax error: {failure.msg}") from None
+    except (Exception, SystemExit) as failure:
         raise BadInput(f"{path}:{_line_in(path, failure)}: {type(failure).__name__}: {_one_line(failure)}") from None
     listed = listed_in(module, path.stem)
     if not listed:
@@ -161,7 +165,7 @@ def entry_of(listed: Listed) -> Entry:
 
 
 def _assumption_latex(assumption: object) -> str:
-    return to_latex(assumption) if hasattr(assumption, "free_symbols") else rf"\text{{{assumption}}}"
+    return "" if isinstance(assumption, Fact) else to_latex(assumption)
 
 
 def papers() -> list[dict[str, str]]:

@@ -4,12 +4,15 @@ import contextlib
 import multiprocessing
 import os
 import platform
+import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +71,20 @@ def prepare(device: str) -> None:
     deterministic(torch.device(device))
 
 
+def serve(device: str) -> None:
+    """Prepares a worker process: an interrupt is its parent's to answer, and the parent's end is its own."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    prepare(device)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+
 @contextlib.contextmanager
 def workers(count: int, device: str) -> Iterator[Executor]:
     """A pool of single-threaded worker processes, or this process alone for a count of one."""
@@ -77,9 +94,14 @@ def workers(count: int, device: str) -> Iterator[Executor]:
         return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["elbound.properties.campaign"])
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=prepare, initargs=(device,))
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=serve, initargs=(device,))
     try:
         yield pool
+    except BaseException:
+        # Whatever ended the run, nobody waits for the tasks under way.
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 

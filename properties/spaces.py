@@ -42,7 +42,12 @@ class Linear:
 
 @dataclass(frozen=True)
 class Logarithmic:
-    """A positive real parameter in [low, high], uniform in its logarithm."""
+    """A positive real parameter in [low, high], uniform in its logarithm.
+
+    >>> axis = Logarithmic("L", 1.0, 100.0)
+    >>> [axis.value(point) for point in (0, axis.size - 1)]
+    [1.0, 100.0]
+    """
 
     name: str
     low: float

@@ -190,7 +190,13 @@ class Claim:
         return ""
 
     def bound_at(self, values: Mapping[Any, Any], facts: frozenset[Fact] = frozenset()) -> float:
-        """The right side at these values. Raises OutsideAssumptions, naming the broken assumption."""
+        """The right side at these values. Raises OutsideAssumptions, naming the broken assumption.
+
+        >>> from elbound.theory.smoothness.soft_clipping import BELOW
+        >>> from elbound.theory.symbols import T, s
+        >>> BELOW.bound_at({s: 2.0, T: 3.0})
+        0.5
+        """
         return self._side_at(self.right, values, facts)
 
     def left_at(self, values: Mapping[Any, Any], facts: frozenset[Fact] = frozenset()) -> float:

@@ -50,6 +50,9 @@ FUNCTIONS: Final = {
     Abs: "absolute",
 }
 
+# A cosine this far beyond [-1, 1] got there by rounding.
+ROUNDING: Final = 1e-12
+
 
 class Exceeds(Function):  # type: ignore[misc]
     """The indicator of x > y; its expectation is a probability."""
@@ -99,10 +102,18 @@ class Floats:
     def function(self, name: str, *arguments: float) -> float:
         if name in {"maximum", "minimum"}:
             return (max if name == "maximum" else min)(arguments)
-        return float(abs(*arguments) if name == "absolute" else getattr(mpmath.fp, name)(*arguments))
+        if name in {"acos", "asin"} and abs(arguments[0]) <= 1 + ROUNDING:
+            arguments = (max(-1.0, min(1.0, arguments[0])),)
+        value = abs(*arguments) if name == "absolute" else getattr(mpmath.fp, name)(*arguments)
+        return self._real(value, name, arguments)
 
     def power(self, base: float, exponent: float) -> float:
-        return float(base**exponent)
+        return self._real(base**exponent, "power", (base, exponent))
+
+    def _real(self, value: Any, name: str, arguments: tuple[float, ...]) -> float:
+        if isinstance(value, complex):
+            raise CannotEvaluate(f"{name} of {', '.join(map(str, arguments))}: not a real number")
+        return float(value)
 
     def exceeds(self, left: float, right: float) -> float:
         return float(left > right)
@@ -194,19 +205,21 @@ class Evaluation:
         return self._lookup(e.base)(self(e.indices[0]))
 
     def _sum(self, e: Sum) -> Any:
-        if len(e.limits) != 1:
-            return self(Sum(Sum(e.function, *e.limits[:-1]), e.limits[-1]))
-        index, low, high = e.limits[0]
+        # The last limit is the outermost; sympy would flatten a sum of sums again, so the inner ones stay a sum.
+        index, low, high = e.limits[-1]
+        term = Sum(e.function, *e.limits[:-1]) if e.limits[1:] else e.function
         first, last = (self._arithmetic.integer(self(limit)) for limit in (low, high))
         if last < first:
             return self._arithmetic.rational(0, 1)
         indices = self._arithmetic.indices(first, last)
         # An inner sum that moves with this index has ragged limits: its terms are taken one by one.
-        ragged = any(index in inner.free_symbols for inner in e.function.atoms(Sum))
+        ragged = any(index in inner.free_symbols for inner in term.atoms(Sum, harmonic))
         if ragged or isinstance(indices, range):
-            return self._arithmetic.total([self._at(index, j)(e.function) for j in range(first, last + 1)])
+            one_by_one = range(first, last + 1)
+            places = one_by_one if isinstance(indices, range) else [self._arithmetic.rational(j, 1) for j in one_by_one]
+            return self._arithmetic.total([self._at(index, place)(term) for place in places])
         # A term that does not move with the index is repeated, not taken for the whole vector.
-        return self._arithmetic.total(self._at(index, indices)(e.function) + indices * 0)
+        return self._arithmetic.total(self._at(index, indices)(term) + indices * 0)
 
     def _at(self, index: Symbol, value: Any) -> "Evaluation":
         inner = Evaluation(self.values | {index: value}, self._arithmetic)
@@ -215,7 +228,12 @@ class Evaluation:
 
 
 def evaluate(expression: Expr, values: Values, arithmetic: Arithmetic | None = None) -> Any:
-    """The value of the expression; see Evaluation. Plain floats unless an arithmetic is given."""
+    """The value of the expression; see Evaluation. Plain floats unless an arithmetic is given.
+
+    >>> from elbound.theory.symbols import n, t
+    >>> evaluate(Sum(1 / t, (t, 1, n)), {n: 4})
+    2.083333333333333
+    """
     return Evaluation(values, arithmetic or Floats())(expression)
 
 

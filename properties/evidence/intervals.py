@@ -84,7 +84,11 @@ class Interval:
 
     @staticmethod
     def around(middle: ArrayLike, radius: ArrayLike) -> Interval:
-        """All values within a radius of the middle; ends rounded outward."""
+        """All values within a radius of the middle; ends rounded outward.
+
+        >>> (Interval.around(0.1, 0.0) + 0.2).contains(0.3)
+        True
+        """
         return Interval.of(np.asarray(middle, dtype=np.float64)) + Interval.between(-np.asarray(radius), radius)
 
     @staticmethod

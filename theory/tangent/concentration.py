@@ -37,7 +37,7 @@ hoeffding = phi_1**2 * sqrt(log(N * (N + 1) / delta) / (2 * m))
 reach = phi_1**2 * G_norm / m * log(2 * N / delta)
 bernstein = reach / 3 + sqrt((reach / 3) ** 2 + 2 * reach * theta_norm)
 chernoff = N * exp(-(zeta**2) * m * lambda_0 / (2 * phi_1**2 * G_norm))
-PAPERS = {"B-kernel-limit": "carries", "B-linear-convergence": "carries"}
+PAPERS = {"B-kernel-limit": "carries"}
 
 ENTRIES = Claim(
     TANGENT_KERNEL,

@@ -22,7 +22,7 @@ from elbound.theory.symbols import g, k_fresh, k_frozen, k_shared, s_z, x2, y2
 GAUSSIAN = "u + s_z e and u' + s_z e' are jointly Gaussian with variances q, q' and covariance "
 ORTHANT = "; two such variables are both positive with probability (pi - arccos(correlation)) / (2 pi)."
 DETERMINANT = "; erf' is Gaussian and the expectation is a Gaussian integral, det(I + 2 Cov)^(-1/2)."
-PAPERS = {"B-linear-convergence": "carries", "B-krr": "carries"}
+PAPERS = {"B-kernel-limit": "carries"}
 
 
 def relu(covariance: Expr, noise: Expr = s_z) -> Expr:

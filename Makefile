@@ -1,0 +1,38 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export OMP_NUM_THREADS := 1
+
+.PHONY: verify test lint bench baseline clean
+
+verify: $(VENV)/.ready
+	$(BIN)/elbound verify
+
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest -q
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q --doctest-modules theory impl reports properties/spaces.py properties/evidence
+
+bench: $(VENV)/.ready
+	$(BIN)/python -m elbound.properties.benchmarks.sgd_step
+
+baseline: $(VENV)/.ready
+	$(BIN)/elbound verify --output reports/baselines/run
+	cp reports/baselines/run/summary.json reports/baselines/summary.json
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[certify,test]"
+	touch $@
+
+$(VENV)/.lint: $(VENV)/.ready
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[lint]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) reports/latest

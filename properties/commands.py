@@ -1,0 +1,118 @@
+"""What the commands of `elbound` do."""
+
+import argparse
+import json
+import sys
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from rich.console import Console
+
+from elbound.impl.data import UserData, read
+from elbound.impl.device import resolve
+from elbound.properties import listing
+from elbound.properties.campaign import replayed
+from elbound.properties.datasets import USER, user_option
+from elbound.properties.docket import BadInput, Brief, docket_of
+from elbound.properties.experiment import Context
+from elbound.properties.run import Place, carry_out, default_folder, default_workers, prepare, publish, report_on
+from elbound.reports.ledger import Ledger
+from elbound.reports.row import Row
+from elbound.reports.table import figure
+
+DONE, FOUND = 0, 1
+PLAIN_WIDTH = 110
+COMPARED = (
+    *("verdict", "basis", "reason", "left", "right", "error"),
+    *("ratio", "certified_ratio", "log_e", "replicates"),
+)
+
+
+def dispatch(arguments: argparse.Namespace) -> int:
+    """Carries out one command and returns its exit code; ValueError, LookupError or OSError for bad input."""
+    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+    match arguments.command:
+        case "verify" | "check":
+            return run(arguments, console)
+        case "replay":
+            return replay(arguments, console)
+        case "report":
+            return report(arguments, console)
+        case "list":
+            listing.print_list(arguments.what, console)
+        case "show":
+            listing.print_one(arguments.name, console)
+    return DONE
+
+
+def _data(file: Path | None) -> UserData | None:
+    return read(file) if file else None
+
+
+def brief_of(arguments: argparse.Namespace) -> Brief:
+    """What to judge, from the command line. Raises ValueError, one line, for what cannot be used."""
+    device = resolve(arguments.device).type
+    context = Context(arguments.epoch, device, arguments.block, _data(arguments.data))
+    file = str(arguments.file.resolve()) if arguments.command == "check" else None
+    brief = Brief(arguments.profile, tuple(getattr(arguments, "patterns", ())), context, file)
+    docket_of(brief)
+    return brief
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    """`verify` and `check`."""
+    brief, place = brief_of(arguments), Place(arguments.output or default_folder())
+    progress = Console(stderr=True) if arguments.json else console
+    count = arguments.workers or default_workers()
+    kept = f"finished tasks are in {place.ledger}; --resume goes on from there"
+    try:
+        summary = carry_out(brief, place, count=count, resume=arguments.resume, console=progress)
+    except KeyboardInterrupt:
+        raise BadInput(f"interrupted; {kept}") from None
+    except BrokenProcessPool:
+        raise BadInput(f"a worker process died; {kept}") from None
+    if arguments.json:
+        sys.stdout.write(place.summary.read_text(encoding="utf-8"))
+        return report_on(summary, place, Console(quiet=True))
+    return report_on(summary, place, console)
+
+
+def replay(arguments: argparse.Namespace, console: Console) -> int:
+    """One row again, from its configuration, compared with what the ledger says."""
+    place = Place(arguments.output or default_folder())
+    with Ledger.open(place.ledger, readonly=True) as ledger:
+        kept = next(ledger.rows(identity=arguments.row), None)
+        facts = ledger.run
+    if kept is None:
+        raise BadInput(f"row {arguments.row!r}: not in {place.ledger}; reports print the rows' twelve digits")
+    if facts.get("file") and arguments.file is None:
+        raise BadInput(f"row {kept.identity}: judged from {facts['file']}; name that file after the row")
+    context = Context(kept.epoch, resolve(kept.device).type, user_data=_data(arguments.data))
+    if kept.data.startswith(USER) and kept.data != user_option(context):
+        given = f", not {user_option(context)}" if context.user_data else ""
+        raise BadInput(f"row {kept.identity}: measured on {kept.data}; pass that file with --data{given}")
+    prepare(context.device)
+    file = str(arguments.file.resolve()) if arguments.file else None
+    return _compare(kept, replayed(Brief(str(facts["profile"]), (), context, file), kept), console)
+
+
+def _compare(kept: Row, again: Row, console: Console) -> int:
+    # By repr, which tells floats apart to the last bit, and a nan from nothing but another number.
+    differing = [name for name in COMPARED if repr(getattr(kept, name)) != repr(getattr(again, name))]
+    why = again.basis or again.reason
+    lines = [
+        f"{kept.claim} {kept.version}".rstrip() + f" on {kept.experiment}, {kept.origin}",
+        f"at {json.dumps(dict(kept.configuration))}",
+        f"{again.verdict}: left {figure(again.left)}, right {figure(again.right)}, ratio {figure(again.ratio)}"
+        + (f", {why}" if why else ""),
+        *(f"differs: {name} was {getattr(kept, name)!r}, is {getattr(again, name)!r}" for name in differing),
+    ]
+    console.print("\n".join(lines if differing else [*lines, "identical, bit for bit"]), markup=False)
+    return FOUND if differing else DONE
+
+
+def report(arguments: argparse.Namespace, console: Console) -> int:
+    """The page and summary again, from the ledger alone."""
+    ledger = arguments.ledger / "ledger.sqlite" if arguments.ledger.is_dir() else arguments.ledger
+    place = Place(arguments.output or ledger.parent)
+    return report_on(publish(ledger, place), place, console)
