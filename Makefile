@@ -22,8 +22,10 @@ bench: $(VENV)/.ready
 	$(BIN)/python -m elbound.properties.benchmarks.sgd_step
 
 baseline: $(VENV)/.ready
-	$(BIN)/elbound verify --output reports/baselines/run
-	cp reports/baselines/run/summary.json reports/baselines/summary.json
+	$(BIN)/elbound verify --output .baseline
+	mkdir -p reports/baselines
+	cp .baseline/summary.json reports/baselines/catalogue.json
+	rm -r .baseline
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -63,23 +63,23 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="print the summary as JSON instead of tables")
 
 
-def _whole(name: str, low: int, high: int, text: str) -> int:
+def _whole(low: int, high: int, text: str) -> int:
     # By length first: Python refuses to read a number of thousands of digits, in words of its own.
     if not (text.isascii() and text.isdigit() and len(text) <= 10 and low <= int(text) <= high):
-        raise argparse.ArgumentTypeError(f"{name} {text!r}; allowed: a whole number from {low} to {high}")
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: a whole number from {low} to {high}")
     return int(text)
 
 
 def _workers(text: str) -> int:
-    return _whole("workers", 1, 1024, text)
+    return _whole(1, 1024, text)
 
 
 def _epoch(text: str) -> int:
-    return _whole("epoch", 0, 2**31 - 1, text)
+    return _whole(0, 2**31 - 1, text)
 
 
 def _block(text: str) -> int:
-    return _whole("block", 1, 2**16, text)
+    return _whole(1, 2**16, text)
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -22,7 +22,9 @@ def user_option(context: Context) -> str:
 
 
 def table(context: Context, name: str, count: int, dim: int, seed: int) -> Tensor:
-    """A data set as float64 [N, d] on the context's device; a user's table gives at most its own rows and columns.
+    """A data set as float64 [N, d]; a user's table gives at most its own rows and columns.
+
+    On the CPU: exact quantities are computed there, and what is simulated elsewhere is moved by who simulates.
 
     ValueError for an unknown name or for user data other than those given with --data.
     """
@@ -32,4 +34,4 @@ def table(context: Context, name: str, count: int, dim: int, seed: int) -> Tenso
         values = select(context.user_data.values, count, dim, seed)
     else:
         values = load(name, count, dim, seed)
-    return torch.tensor(values, dtype=torch.float64, device=context.torch_device)
+    return torch.tensor(values, dtype=torch.float64)

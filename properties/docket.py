@@ -148,7 +148,7 @@ def entry_of(listed: Listed) -> Entry:
         part=listed.part,
         kind="finding" if claim.is_finding else "claim",
         setting=claim.setting.title,
-        title=listed.title if listed.doc.strip() else listed.name,
+        title=listed.title,
         statement=claim.statement,
         latex=claim.latex,
         assumptions=[{"text": str(x), "latex": _assumption_latex(x)} for x in claim.assuming],

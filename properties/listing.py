@@ -42,7 +42,7 @@ def print_one(name: str, console: Console) -> None:
         names = ", ".join(x.name for x in all_settings())
         raise BadInput(f"name {name!r}: unknown; claims are {keys}; settings are {names}")
     if found:
-        console.print(Text(found[0].doc.strip()))
+        console.print(Text(found[0].doc.strip()), soft_wrap=True)
     for listed in found:
         _print_claim(listed, console)
     if setting is not None:

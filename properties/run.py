@@ -46,6 +46,22 @@ class Place:
     def summary(self) -> Path:
         return self.folder / "summary.json"
 
+    @property
+    def page(self) -> Path:
+        return self.folder / "index.html"
+
+    @contextlib.contextmanager
+    def written(self) -> Iterator[None]:
+        """Explains what cannot be written here. Raises BadInput, naming the folder."""
+        try:
+            for path in (self.summary, self.page):
+                if path.is_dir():
+                    raise IsADirectoryError(f"{path.name} is a folder")
+            yield
+        except (OSError, LedgerError) as failure:
+            reason = " ".join(str(failure).split())
+            raise BadInput(f"output {self.folder}: cannot be written: {reason}; allowed: a folder that may be written to") from None
+
 
 def default_folder() -> Path:
     """reports/latest inside the project's repository, elbound-report elsewhere."""
@@ -136,16 +152,14 @@ def _versions() -> dict[str, str]:
 
 
 def open_ledger(brief: Brief, place: Place, *, resume: bool) -> Ledger:
-    """A fresh ledger, the old one kept beside it, or the one to resume. Raises BadInput, naming the path."""
-    try:
-        if not resume or not place.ledger.exists():
+    """A fresh ledger, the old one kept beside it, or the one to resume. Raises BadInput or LedgerError, naming the path."""
+    if not resume or not place.ledger.exists():
+        with place.written():
             place.folder.mkdir(parents=True, exist_ok=True)
             ledger = Ledger.create(place.ledger, facts_of(brief), fresh=True)
             ledger.record_entries(docket_of(brief).entries())
             return ledger
-        ledger = Ledger.open(place.ledger)
-    except (OSError, LedgerError) as failure:
-        raise BadInput(f"output {place.folder}: cannot be written: {' '.join(str(failure).split())}") from None
+    ledger = Ledger.open(place.ledger)
     known, wanted = ledger.run, facts_of(brief)
     for term in TERMS:
         if known.get(term) != wanted[term]:
@@ -193,14 +207,15 @@ def publish(ledger_path: Path, place: Place) -> dict[str, Any]:
     """Writes summary.json and index.html from a ledger alone, and returns the summary."""
     with Ledger.open(ledger_path, readonly=True) as ledger:
         summary = summarise(ledger.rows(), ledger.entries(), ledger.run)
-    write_summary(summary, place.summary)
-    render(ledger_path, place.folder)
+    with place.written():
+        write_summary(summary, place.summary)
+        render(ledger_path, place.folder)
     return summary
 
 
 def report_on(summary: Mapping[str, Any], place: Place, console: Console) -> int:
     """Prints the tables and returns the exit code."""
-    show(summary, console, place.folder / "index.html")
+    show(summary, console, place.page)
     return exit_code(summary)
 
 

@@ -30,7 +30,7 @@ class Listed:
 
     @property
     def title(self) -> str:
-        return self.doc.strip().splitlines()[0]
+        return self.claim.title or next(iter(self.doc.strip().splitlines()), self.name)
 
 
 def listed_in(module: ModuleType, key: str) -> tuple[Listed, ...]:

@@ -86,6 +86,7 @@ class Claim:
     qualifies or contradicts; `attained` is a ratio of the smaller to the larger side of an inequality that some
     configuration is known to exceed, so that a bound loosened in silence is noticed.
     A claim with `repaired_by` is a finding: as commonly stated, and to be refuted.
+    `title` is one sentence of its own where a module holds several claims.
     Raises ClaimError when the relation is decided by sympy alone, or speaks of what the setting does not have.
     """
 
@@ -100,6 +101,7 @@ class Claim:
     papers: Mapping[str, str] = field(default_factory=dict)
     attained: float = 0.0
     repaired_by: str = ""
+    title: str = ""
 
     def __post_init__(self) -> None:
         for name, relation in {"": self.relation, **self.wrong}.items():

@@ -232,7 +232,7 @@ def evaluate(expression: Expr, values: Values, arithmetic: Arithmetic | None = N
 
     >>> from elbound.theory.symbols import n, t
     >>> evaluate(Sum(1 / t, (t, 1, n)), {n: 4})
-    2.083333333333333
+    2.0833333333333335
     """
     return Evaluation(values, arithmetic or Floats())(expression)
 

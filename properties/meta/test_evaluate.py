@@ -78,7 +78,7 @@ def written_out(e: Expr) -> Expr:
         return Add(*(written_out(term.subs(index, place)) for place in range(int(low), int(high) + 1)))
     if isinstance(e, Exceeds):
         left, right = (N(written_out(side), DIGITS) for side in e.args)
-        return Integer(int(left > right))
+        return Integer(int(bool(left > right)))
     return e.func(*map(written_out, e.args)) if e.args and not isinstance(e, Indexed) else e
 
 

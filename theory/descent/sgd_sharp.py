@@ -47,6 +47,7 @@ TELESCOPED = Claim(
     SGD_RUN,
     Le(mean_square, (F[1] - F[n + 1] + noise) / total(weight)),
     assuming=(L * C < 2, UNBIASED, SMOOTH),
+    title="The sharp rate with the last value of the objective: an equality on quadratics.",
     standing=Standing.PROVED,
     source="ghadimi-lan-2013",
     proof=DESCENT,
@@ -69,6 +70,7 @@ ORDER = Claim(
     SGD_HORIZONS,
     Eq(Slope(average[n] / log(n), n), -Rational(1, 2)),
     assuming=(L * C < 2, UNBIASED, SMOOTH),
+    title="On quadratics the weighted mean square is of order log n / sqrt n, log included.",
     standing=Standing.ASYMPTOTIC,
     proof="On quadratics E a_t tends to L gamma_t sigma^2 / 2, so the weighted mean is of order log n / sqrt n.",
     wrong={

@@ -43,6 +43,7 @@ WITH = Claim(
     GRADIENT_NOISE,
     Eq(v, s1 / B + s2 / (B * K)),
     assuming=(WITH_REPLACEMENT,),
+    title="With replacement the variance is s1/B + s2/(BK).",
     standing=Standing.IDENTITY,
     proof=TOTAL_VARIANCE + "Data drawn with replacement are independent too.",
     wrong={
@@ -58,6 +59,7 @@ WITHOUT = Claim(
     GRADIENT_NOISE,
     Eq(v, s1 * (N - B) / (B * (N - 1)) + s2 / (B * K)),
     assuming=(WITHOUT_REPLACEMENT, N > 1),
+    title="Without replacement the data part shrinks by (N - B)/(N - 1).",
     standing=Standing.IDENTITY,
     proof=TOTAL_VARIANCE
     + "The mean of B of N values drawn without replacement has variance (N - B)/(B (N - 1)) times theirs.",
@@ -68,6 +70,7 @@ WITHOUT = Claim(
 LATENT = Claim(
     GRADIENT_NOISE,
     Eq(s2, (latent + (kurt - 2) * g_DD) / sigma_x2**2),
+    title="The latent part of the weights has a closed form in second and fourth moments.",
     standing=Standing.IDENTITY,
     proof="The gradient is a quadratic polynomial of the noise; odd moments vanish and the fourth is kurt.",
     wrong={
@@ -81,6 +84,7 @@ LATENT = Claim(
 LOG_VARIANCE = Claim(
     GRADIENT_NOISE,
     Eq(s2_l, (residual_D + d_GDG + (kurt - 2) * gg_DD) / (4 * sigma_x2**2)),
+    title="The latent part of the log-variances has a closed form.",
     standing=Standing.IDENTITY,
     proof="The gradient is a quadratic polynomial of the noise; odd moments vanish and the fourth is kurt.",
     wrong={
@@ -93,6 +97,7 @@ LOG_VARIANCE = Claim(
 OFFSET = Claim(
     GRADIENT_NOISE,
     Eq(s2_c, tr_GD / sigma_x2**2),
+    title="The latent part of the decoder offset is tr(V D V^T) / sigma_x2^2.",
     standing=Standing.IDENTITY,
     proof="The offset's gradient is affine in the noise, with covariance V D V^T / sigma_x2^2.",
     wrong={"one power of sigma_x2": Eq(s2_c, tr_GD / sigma_x2)},

@@ -26,6 +26,7 @@ f'' = -s sinh A sinh u / (cosh u + cosh A)^2. """
 SLOPE = Claim(
     SOFT_CLIP,
     Eq(slope_sup, tanh(s * T / 4)),
+    title="The steepest slope of the soft-clip is tanh(sT/4), below one.",
     standing=Standing.IDENTITY,
     proof=DERIVATIVES + "The slope is largest at u = 0, where it is sinh A / (1 + cosh A) = tanh(A/2).",
     wrong={"tanh(sT/8)": Eq(slope_sup, tanh(s * T / 8))},
@@ -35,6 +36,7 @@ SLOPE = Claim(
 CURVATURE = Claim(
     SOFT_CLIP,
     Eq(curvature_sup, steepest),
+    title="The largest curvature of the soft-clip has a closed form.",
     standing=Standing.IDENTITY,
     proof=DERIVATIVES + "f'' is stationary where cosh u solves c^2 - c cosh A - 2 = 0.",
     wrong={"largest at u = 0": Eq(curvature_sup, Integer(0))},
@@ -44,6 +46,7 @@ CURVATURE = Claim(
 BELOW = Claim(
     SOFT_CLIP,
     Le(curvature_sup, s / 4),
+    title="The curvature of the soft-clip stays below s/4.",
     standing=Standing.PROVED,
     proof=DERIVATIVES + "f'' / s is a difference of two logistic slopes, each in (0, 1/4].",
     wrong={
@@ -57,6 +60,7 @@ BELOW = Claim(
 RANGE = Claim(
     SOFT_CLIP,
     Le(reach, T / 2),
+    title="The soft-clip stays within T/2 of its middle.",
     standing=Standing.PROVED,
     proof="The slope is positive and integrates to T over the line.",
     wrong={"T/4": Le(reach, T / 4)},
@@ -67,6 +71,7 @@ RANGE = Claim(
 MONOTONE = Claim(
     SOFT_CLIP,
     Ge(slope_inf, 0),
+    title="The soft-clip increases everywhere.",
     standing=Standing.PROVED,
     proof=DERIVATIVES + "sinh A is positive.",
     wrong={"slope at least 1/10 everywhere": Ge(slope_inf, Rational(1, 10))},
@@ -76,6 +81,7 @@ MONOTONE = Claim(
 SYMMETRIC = Claim(
     SOFT_CLIP,
     Eq(rise, drop),
+    title="The soft-clip is point symmetric about its middle.",
     standing=Standing.IDENTITY,
     proof=DERIVATIVES + "f' is even in u.",
     wrong={"even about the middle": Eq(rise, T - drop)},

@@ -42,6 +42,7 @@ PAPERS = {"B-kernel-limit": "carries"}
 ENTRIES = Claim(
     TANGENT_KERNEL,
     Le(Exceeds(entry_deviation, hoeffding), delta),
+    title="Every kernel entry stays within the Hoeffding bound.",
     standing=Standing.PROVED,
     source="hoeffding-1963",
     proof="An entry is a mean of m independent terms in an interval of length |x_i . x_j| phi_1^2; union over i <= j.",
@@ -55,6 +56,7 @@ ENTRIES = Claim(
 OPERATOR = Claim(
     TANGENT_KERNEL,
     Le(Exceeds(operator_deviation, bernstein), delta),
+    title="The kernel's deviation in operator norm stays within the matrix Bernstein bound.",
     standing=Standing.PROVED,
     source="tropp-2012",
     proof="Theta_m sums independent positive semi-definite terms of norm at most R, their variance at most R Theta.",
@@ -66,6 +68,7 @@ LOWER_TAIL = Claim(
     TANGENT_KERNEL,
     Le(Exceeds((1 - zeta) * lambda_0, least_eigenvalue), chernoff),
     assuming=(zeta < 1, lambda_0 > 0),
+    title="The least eigenvalue keeps a share of its limit, up to a matrix Chernoff tail.",
     standing=Standing.PROVED,
     source="tropp-2012",
     proof="Matrix Chernoff bound for a sum of independent positive semi-definite terms of norm at most R.",
@@ -76,6 +79,7 @@ LOWER_TAIL = Claim(
 SECOND_MOMENT = Claim(
     TANGENT_KERNEL,
     Eq(m * squared_deviation, V_0),
+    title="At every width m E|Theta_m - Theta|_F^2 is one neuron's summed variance.",
     standing=Standing.IDENTITY,
     proof="Theta_m is a mean of m independent copies of one neuron's kernel matrix.",
     wrong={
