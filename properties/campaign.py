@@ -320,7 +320,7 @@ class Bench:
 
 def _smallest(space: Space, point: tuple[int, ...], refuted: Any) -> tuple[int, ...]:
     database, key = InMemoryExampleDatabase(), b"witness"
-    database.save(key, choices_to_bytes(point))
+    database.save(key, choices_to_bytes(space.choices(point)))
     phases = (Phase.reuse, Phase.shrink)
     options = settings(database=database, deadline=None, phases=phases, suppress_health_check=list(HealthCheck))
     try:

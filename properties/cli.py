@@ -1,4 +1,4 @@
-"""The command `elbound`: its grammar, its refusals and its exit codes; what a command does is loaded once it is asked for."""
+"""The command `elbound`: its grammar, its refusals and its exit codes; the rest is loaded when it is asked for."""
 
 import argparse
 import signal

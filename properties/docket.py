@@ -73,13 +73,17 @@ class Docket:
         return [entry_of(x) for x in self.listed]
 
 
-@cache
 def docket_of(brief: Brief) -> Docket:
     """The docket of a brief. Raises BadInput for a pattern without a claim, or a file that cannot be used."""
-    if brief.file is not None:
-        own, added = load_file(Path(brief.file))
+    return _docket(brief.patterns, brief.file)
+
+
+@cache
+def _docket(patterns: tuple[str, ...], file: str | None) -> Docket:
+    if file is not None:
+        own, added = load_file(Path(file))
         return Docket(own, (*experiments(), *added))
-    chosen = select(brief.patterns)
+    chosen = select(patterns)
     settings = {x.claim.setting for x in chosen}
     serving = tuple(e for e in experiments() if any(e.setting.serves(setting) for setting in settings))
     return Docket(chosen, serving)

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -21,7 +21,7 @@ from rich.console import Console
 
 from elbound import __version__
 from elbound.impl.device import deterministic
-from elbound.properties.campaign import Outcome, Task, outcomes, tasks_of
+from elbound.properties.campaign import Outcome, Task, outcomes, run_task, tasks_of
 from elbound.properties.docket import BadInput, Brief, docket_of, papers
 from elbound.properties.evidence.budget import Budget
 from elbound.reports.ledger import Ledger, LedgerError
@@ -59,8 +59,8 @@ class Place:
                     raise IsADirectoryError(f"{path.name} is a folder")
             yield
         except (OSError, LedgerError) as failure:
-            reason = " ".join(str(failure).split())
-            raise BadInput(f"output {self.folder}: cannot be written: {reason}; allowed: a folder that may be written to") from None
+            reason = f"{' '.join(str(failure).split())}; allowed: a folder that may be written to"
+            raise BadInput(f"output {self.folder}: cannot be written: {reason}") from None
 
 
 def default_folder() -> Path:
@@ -68,18 +68,6 @@ def default_folder() -> Path:
     here = Path.cwd()
     own = (here / "reports" / "ledger.py").is_file() and (here / "theory" / "claim.py").is_file()
     return here / "reports" / "latest" if own else here / "elbound-report"
-
-
-class Inline(Executor):
-    """An executor that runs each task at once in this process."""
-
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as failure:
-            future.set_exception(failure)
-        return future
 
 
 def prepare(device: str) -> None:
@@ -102,17 +90,18 @@ def _end_with_parent() -> None:
 
 
 @contextlib.contextmanager
-def workers(count: int, device: str) -> Iterator[Executor]:
-    """A pool of single-threaded worker processes, or this process alone for a count of one."""
+def judging(brief: Brief, tasks: list[Task], count: int) -> Iterator[Iterator[Outcome]]:
+    """The outcomes as they come, from single-threaded worker processes, or from this process for a count of one."""
+    device = brief.context.device
     if count == 1:
         prepare(device)
-        yield Inline()
+        yield (run_task(brief, task) for task in tasks)
         return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["elbound.properties.campaign"])
     pool = ProcessPoolExecutor(count, mp_context=context, initializer=serve, initargs=(device,))
     try:
-        yield pool
+        yield outcomes(brief, tasks, pool)
     except BaseException:
         # Whatever ended the run, nobody waits for the tasks under way.
         for process in list((pool._processes or {}).values()):
@@ -140,7 +129,7 @@ def facts_of(brief: Brief) -> dict[str, Any]:
     }
 
 
-TERMS = ("profile", "patterns", "file", "user_data", "device", "epoch")
+TERMS = ("profile", "file", "patterns", "user_data", "device", "epoch")
 
 
 def _versions() -> dict[str, str]:
@@ -152,7 +141,10 @@ def _versions() -> dict[str, str]:
 
 
 def open_ledger(brief: Brief, place: Place, *, resume: bool) -> Ledger:
-    """A fresh ledger, the old one kept beside it, or the one to resume. Raises BadInput or LedgerError, naming the path."""
+    """A fresh ledger, the old one kept beside it, or the one to resume.
+
+    Raises BadInput or LedgerError, naming the path.
+    """
     if not resume or not place.ledger.exists():
         with place.written():
             place.folder.mkdir(parents=True, exist_ok=True)
@@ -178,17 +170,16 @@ def carry_out(brief: Brief, place: Place, *, count: int, resume: bool, console: 
         finished = ledger.finished_tasks()
         waiting = [task for task in tasks_of(brief) if task.name not in finished]
         if waiting:
-            with workers(min(count, len(waiting)), brief.context.device) as executor:
-                _judge(brief, waiting, executor, ledger, console)
-        ledger.close_run({**_evidence(ledger), "wall_s": round(time.perf_counter() - started, 2)})
+            with (
+                judging(brief, waiting, min(count, len(waiting))) as found,
+                Progress(len(waiting), console) as progress,
+            ):
+                for outcome in found:
+                    keep(ledger, outcome)
+                    progress.finish(outcome.task.name, outcome.rows)
+        spent = ledger.run.get("wall_s", 0.0) + time.perf_counter() - started
+        ledger.close_run({**_evidence(ledger), "wall_s": round(spent, 2)})
     return publish(place.ledger, place)
-
-
-def _judge(brief: Brief, waiting: list[Task], executor: Executor, ledger: Ledger, console: Console) -> None:
-    with Progress(len(waiting), console) as progress:
-        for outcome in outcomes(brief, waiting, executor):
-            keep(ledger, outcome)
-            progress.finish(outcome.task.name, outcome.rows)
 
 
 def keep(ledger: Ledger, outcome: Outcome) -> None:

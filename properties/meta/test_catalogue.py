@@ -40,10 +40,14 @@ def test_a_claim_says_where_it_comes_from_and_why_it_is_true(listed: Listed) -> 
 
 
 @LISTED
-def test_the_first_line_of_a_module_is_the_theorem_as_one_sentence(listed: Listed) -> None:
-    title = listed.title
-    assert re.fullmatch(r"[A-Z].*\.", title)
-    assert title == listed.doc.splitlines()[0].strip()
+def test_claims_and_modules_say_their_theorem_in_one_sentence(listed: Listed) -> None:
+    for sentence in (listed.title, listed.doc.splitlines()[0]):
+        assert re.fullmatch(r"[A-Z].*\.", sentence)
+
+
+def test_titles_tell_claims_apart() -> None:
+    titles = [x.title for x in catalogue()]
+    assert len(set(titles)) == len(titles)
 
 
 @LISTED

@@ -1,0 +1,203 @@
+"""Families of configurations: grids that reach both ends, shrink to the simple one, and fix situations of their setting.
+
+Situations only; nothing is simulated here. Configurations come from a Halton sequence, the same in every run.
+"""
+
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+from hypothesis import Phase, find, given, settings
+from hypothesis import strategies as st
+from scipy.stats import qmc
+
+from elbound.properties.evidence.streams import canonical, stream_key
+from elbound.properties.experiment import Context, Experiment, Situation, experiments
+from elbound.properties.spaces import FINE, Axis, Choice, Configuration, Count, Linear, Logarithmic, Space
+from elbound.theory.catalogue import Listed, catalogue
+from elbound.theory.claim import Fact
+from elbound.theory.settings import SMOOTH, UNBIASED
+from elbound.theory.symbols import N
+
+EXPERIMENTS = pytest.mark.parametrize("experiment", experiments(), ids=lambda x: x.key)
+AXES = [(experiment.key, axis) for experiment in experiments() for axis in experiment.space.axes]
+EVERY_AXIS = pytest.mark.parametrize("axis", [axis for _, axis in AXES], ids=[f"{key}: {axis.name}" for key, axis in AXES])
+CONTEXT = Context()
+DRAWS = 100
+quiet = settings(deadline=None, derandomize=True, database=None, max_examples=50)
+
+
+@cache
+def configurations(experiment: Experiment) -> tuple[Configuration, ...]:
+    """The experiment's named instances, then points spread evenly over its space and its far corner."""
+    space = experiment.space
+    cubes = qmc.Halton(len(space.axes), scramble=False).random(DRAWS).tolist()
+    spread = (space.configuration(space.from_cube(cube)) for cube in (*cubes, [1.0] * len(space.axes)))
+    return (*experiment.instances.values(), *spread)
+
+
+@cache
+def situations(experiment: Experiment) -> tuple[Situation, ...]:
+    return tuple(experiment.situation(configuration, CONTEXT) for configuration in configurations(experiment))
+
+
+@EVERY_AXIS
+def test_an_axis_reaches_both_ends_and_stays_between_them(axis: Axis) -> None:
+    assert axis.size >= 2
+    points = sorted({0, 1, axis.size // 3, axis.size // 2, axis.size - 2, axis.size - 1})
+    found = [axis.value(point) for point in points]
+    if isinstance(axis, Choice):
+        assert [axis.value(point) for point in range(axis.size)] == list(axis.options)
+        assert len(set(axis.options)) == axis.size
+        return
+    assert isinstance(axis, Linear | Logarithmic | Count)
+    assert (found[0], found[-1]) == (axis.low, axis.high)
+    numbers = [float(x) for x in found]
+    assert numbers == sorted(set(numbers))
+    assert all(type(x) is (int if isinstance(axis, Count) else float) for x in found)
+
+
+@quiet
+@given(st.floats(1e-6, 1e6), st.floats(1.0 + 1e-9, 1e9), st.integers(0, FINE))
+def test_a_logarithmic_axis_has_equal_ratios_and_stays_in_range(low: float, factor: float, point: int) -> None:
+    axis = Logarithmic("x", low, low * factor)
+    value = axis.value(point)
+    # exp of a logarithm of size at most log 1e15 = 35, each rounded: about 40 units in the last place.
+    slack = 64 * 2.0**-53
+    assert low * (1 - slack) <= value <= axis.high * (1 + slack)
+    assert value == pytest.approx(low ** (1 - point / FINE) * axis.high ** (point / FINE), rel=slack)
+
+
+@EXPERIMENTS
+def test_values_drawn_from_a_space_are_what_streams_can_be_keyed_by(experiment: Experiment) -> None:
+    names = [axis.name for axis in experiment.space.axes]
+    assert len(set(names)) == len(names)
+    encoded = {canonical(configuration) for configuration in configurations(experiment)}
+    assert len(encoded) == len(configurations(experiment))
+    keys = {stream_key(experiment.key, configuration, "screen") for configuration in configurations(experiment)}
+    assert len(keys) == len(encoded)
+    for configuration in experiment.instances.values():
+        assert set(names) <= set(configuration)
+
+
+@EXPERIMENTS
+def test_points_shrink_to_the_simple_end(experiment: Experiment) -> None:
+    space = experiment.space
+    assert smallest(space, lambda _: True) == (0,) * len(space.axes)
+    for place in (0, len(space.axes) - 1):
+        least = min(3, space.axes[place].size - 1)
+        wanted = tuple(least * (j == place) for j in range(len(space.axes)))
+        assert smallest(space, lambda point, k=place, low=least: point[k] >= low) == wanted  # type: ignore[misc]
+
+
+def smallest(space: Space, condition: Callable[[tuple[int, ...]], bool]) -> tuple[int, ...]:
+    """The simplest point with a property."""
+    options = settings(
+        deadline=None, derandomize=True, database=None, max_examples=200, phases=(Phase.generate, Phase.shrink)
+    )
+    return find(space.points, condition, settings=options)
+
+
+@EXPERIMENTS
+def test_the_cube_maps_onto_the_grid_corner_to_corner(experiment: Experiment) -> None:
+    space = experiment.space
+    size = len(space.axes)
+    first, last = (0,) * size, tuple(axis.size - 1 for axis in space.axes)
+    assert space.from_cube([0.0] * size) == space.from_cube([-0.5] * size) == first
+    assert space.from_cube([1.0] * size) == space.from_cube([1.5] * size) == last
+    for k in range(size):
+        corner = tuple(last[j] if j == k else 0 for j in range(size))
+        assert space.from_cube([float(j == k) for j in range(size)]) == corner
+    middles = [space.from_cube([(j + 0.5) / 64] * size) for j in range(64)]
+    assert middles == sorted(middles)
+    for k, axis in enumerate(space.axes):
+        assert len({point[k] for point in middles}) == min(axis.size, 64)
+
+
+@quiet
+@given(st.integers(1, 2000), st.data())
+def test_every_grid_point_is_reached_from_the_middle_of_its_cell(size: int, data: st.DataObject) -> None:
+    space = Space((Count("x", 1, size),))
+    point = data.draw(st.integers(0, size - 1))
+    assert space.from_cube([(point + 0.5) / size]) == (point,)
+
+
+def test_a_point_of_another_dimension_is_refused() -> None:
+    space = Space((Count("x", 1, 3), Linear("y", 0.0, 1.0)))
+    with pytest.raises(ValueError, match="zip"):
+        space.configuration((1,))
+    with pytest.raises(ValueError, match="zip"):
+        space.from_cube([0.5])
+
+
+def test_an_option_joins_a_choice_as_the_last_and_leaves_other_spaces_alone() -> None:
+    space = Space((Choice("data", ("one", "two")), Count("data points", 1, 2)))
+    wider = space.with_option("data", "mine")
+    assert wider.axes[0] == Choice("data", ("one", "two", "mine"))
+    assert wider.axes[1:] == space.axes[1:]
+    assert wider.configuration((2, 0)) == {"data": "mine", "data points": 1}
+    for name in ("law", "data points"):
+        assert space.with_option(name, "mine") == space
+
+
+@EXPERIMENTS
+def test_every_configuration_fixes_the_parameters_of_its_setting_and_no_others(experiment: Experiment) -> None:
+    setting = experiment.setting
+    for configuration, situation in zip(configurations(experiment), situations(experiment), strict=True):
+        assert set(situation.values) == set(setting.parameters), configuration
+        assert situation.facts <= set(setting.facts), configuration
+        for symbol, value in situation.values.items():
+            assert value == value, f"{symbol} is not a number at {configuration}"
+            assert not (symbol.is_positive and value <= 0), f"{symbol} = {value} at {configuration}"
+            assert not (symbol.is_nonnegative and value < 0), f"{symbol} = {value} at {configuration}"
+            assert not (symbol.is_integer and value != int(value)), f"{symbol} = {value} at {configuration}"
+        assert 0 <= situation.precision <= 1e-9
+
+
+@EXPERIMENTS
+def test_enclosed_parameters_hold_their_values_and_counts_stay_whole(experiment: Experiment) -> None:
+    for situation in situations(experiment):
+        for symbol, interval in situation.enclosed.items():
+            assert interval.contains(situation.values[symbol])
+            assert not symbol.is_integer or round(float(interval.low)) == round(float(interval.high))
+
+
+@EXPERIMENTS
+def test_the_same_configuration_gives_the_same_situation(experiment: Experiment) -> None:
+    for configuration, known in list(zip(configurations(experiment), situations(experiment), strict=True))[::20]:
+        again = experiment.situation(dict(reversed(configuration.items())), CONTEXT)
+        assert (again.values, again.facts) == (known.values, known.facts)
+
+
+# Assumptions that no experiment can break: every stochastic gradient here is unbiased, horizons are measured on a
+# quadratic, and the enumerated data sets have more than one point.
+ALWAYS: frozenset[tuple[str, Fact | str]] = frozenset(
+    {(listed.name, UNBIASED) for listed in catalogue() if UNBIASED in listed.claim.assuming}
+    | {("descent/sgd-sharp/order", SMOOTH), ("estimators/variance-split/without", str(N > 1))}
+)
+ASSUMPTIONS = [(x, k) for x in catalogue() for k in range(len(x.claim.assuming))]
+
+
+@pytest.mark.parametrize(
+    ("listed", "place"), ASSUMPTIONS, ids=[f"{x.name}: {x.claim.assuming[k]}" for x, k in ASSUMPTIONS]
+)
+def test_each_assumption_holds_in_some_configurations_and_fails_in_others(listed: Listed, place: int) -> None:
+    claim = listed.claim
+    assumption = claim.assuming[place]
+    alone = type(claim)(claim.setting, claim.relation, assuming=(assumption,), where=claim.where)
+    serving = [x for x in experiments() if x.setting.serves(claim.setting)]
+    drawn = [situation for experiment in serving for situation in situations(experiment)]
+    broken = [bool(alone.broken_assumption(x.values, x.facts)) for x in drawn]
+    assert not all(broken)
+    named = assumption if isinstance(assumption, Fact) else str(assumption)
+    if (listed.name, named) not in ALWAYS:
+        assert any(broken)
+
+
+@pytest.mark.parametrize("listed", catalogue(), ids=lambda x: x.name)
+def test_each_claim_has_configurations_where_all_its_assumptions_hold(listed: Listed) -> None:
+    claim = listed.claim
+    serving = [x for x in experiments() if x.setting.serves(claim.setting)]
+    drawn = [situation for experiment in serving for situation in situations(experiment)]
+    met = [x for x in drawn if not claim.broken_assumption(x.values, x.facts)]
+    assert len(met) >= len(drawn) / 10

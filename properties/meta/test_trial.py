@@ -1,0 +1,440 @@
+"""The judge on planted measurements: it says what is known of them, and never more.
+
+Replicates come from laws of known mean, drawn by Philox keyed by the test's name. A true claim is refuted with a
+chance of at most 1 / Budget().refute = 1e-13; the planted violations are so gross that missing them is rarer still.
+"""
+
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sympy import Eq, Expr, Ge, IndexedBase, Le, Rational, Sum, Symbol, log
+from sympy.core.relational import Relational
+
+from elbound.properties.evidence.budget import Budget
+from elbound.properties.evidence.intervals import Interval
+from elbound.properties.experiment import At, Everywhere, Exact, Sample, Series, Situation, Steps, Tail
+from elbound.properties.trial import Judgement, Trial
+from elbound.reports.row import Verdict
+from elbound.theory.claim import Claim, Fact, Setting
+from elbound.theory.evaluate import Exceeds, Slope
+from elbound.theory.symbols import n, t
+
+Floats = NDArray[np.float64]
+Law = Callable[[np.random.Generator, int], Floats]
+
+p, q = Symbol("p", positive=True), Symbol("q", real=True)
+X, Y = Symbol("X", nonnegative=True), Symbol("Y", nonnegative=True)
+Z = IndexedBase("Z", nonnegative=True)
+CERTAIN = Fact("certain", "the thing is certain")
+STILL = Setting("still", "at rest", parameters=(p, q, n), observables=(X, Y, Z), facts=(CERTAIN,))
+MOVING = Setting("moving", "random", parameters=(p, q, n), observables=(X, Y, Z), facts=(CERTAIN,), random=True)
+RANGE = Interval.between(0.0, 1.0)
+EPS = 2.0**-53
+
+
+def judged(claim: Claim, measurement: Any, values: dict[Any, float] | None = None, **facts: Any) -> Judgement:
+    """The verdict on one claim, parameters exact."""
+    situation = Situation({p: 1.0, q: -1.0, n: 4} | (values or {}), facts.get("facts", frozenset()), precision=0.0)
+    return Trial(situation, measurement, Budget()).judge(claim)
+
+
+# Exact
+
+
+@pytest.mark.parametrize(
+    ("relation", "low", "high", "verdict"),
+    [
+        (Le(X, p), 0.5, 0.75, Verdict.SUPPORTED),
+        (Le(X, p), 0.9, 1.1, Verdict.CONSISTENT),
+        (Le(X, p), 1.0, 1.5, Verdict.CONSISTENT),
+        (Le(X, p), 1.01, 1.5, Verdict.REFUTED),
+        (Le(X, p), 1.0 - 1e-11, 1.0 + 1e-11, Verdict.SUPPORTED),
+        (Le(X, p), 1.0 + 1e-12, 1.0 + 2e-12, Verdict.REFUTED),
+        (Ge(X, p), 1.01, 1.5, Verdict.SUPPORTED),
+        (Ge(X, p), 0.9, 1.1, Verdict.CONSISTENT),
+        (Ge(X, p), 0.5, 0.75, Verdict.REFUTED),
+        (Ge(p, X), 0.5, 0.75, Verdict.SUPPORTED),
+        (Ge(p, X), 1.01, 1.5, Verdict.REFUTED),
+        (Eq(X, p), 1.01, 1.5, Verdict.REFUTED),
+        (Eq(X, p), 0.5, 0.75, Verdict.REFUTED),
+        (Eq(X, p), 0.9, 1.1, Verdict.CONSISTENT),
+        (Eq(X, p), 1.0 - 4e-10, 1.0 + 4e-10, Verdict.SUPPORTED),
+        (Eq(X, p), 1.0 - 4e-9, 1.0 + 4e-9, Verdict.CONSISTENT),
+        (Eq(X, p), 1.0 + 1e-12, 1.0 + 2e-12, Verdict.REFUTED),
+    ],
+)
+def test_enclosures_decide_what_they_can(relation: Relational, low: float, high: float, verdict: Verdict) -> None:
+    found = judged(Claim(STILL, relation), Exact({X: Interval.between(low, high)}, basis="enclosure"))
+    assert found.verdict is verdict
+    assert found.basis == ("" if verdict is Verdict.CONSISTENT else "enclosure")
+    assert found.replicates == 0
+    middle, radius = (low + high) / 2, (high - low) / 2
+    sides = (found.right, found.left) if relation.lhs == p else (found.left, found.right)
+    assert sides == pytest.approx((middle, 1.0), rel=4 * EPS)
+    assert found.error == pytest.approx(radius, abs=4 * EPS)
+
+
+def test_ratios_of_exact_sides_point_from_the_claim_and_are_certain() -> None:
+    value = Exact({X: Interval.between(1.9, 2.1)})
+    above = judged(Claim(STILL, Le(X, 4 * p)), value)
+    assert above.ratio == pytest.approx(0.5, rel=8 * EPS)
+    assert above.certified_ratio == pytest.approx(1.9 / 4, rel=8 * EPS)
+    assert above.certified_ratio <= 1.9 / 4
+    below = judged(Claim(STILL, Ge(X, p)), value)
+    assert below.ratio == pytest.approx(0.5, rel=8 * EPS)
+    assert below.certified_ratio == pytest.approx(1 / 2.1, rel=8 * EPS)
+    assert below.certified_ratio <= 1 / 2.1
+    assert judged(Claim(STILL, Le(X, p + q)), value).ratio is None
+
+
+def test_expectations_alone_are_no_evidence_on_what_is_not_affine() -> None:
+    values = Exact({X: Interval.of(0.5), Y: Interval.of(0.5), Z: Steps(Interval.of(np.full((4, 1), 0.5)))})
+    for side in (X**2, X * Y, log(1 + X), Exceeds(X, p), Sum(Z[t] ** 2, (t, 1, n))):
+        found = judged(Claim(MOVING, Le(side, 100 * p)), values)
+        assert found.verdict is Verdict.ASSUMPTION_NOT_MET
+        assert "not affine" in found.reason
+        assert judged(Claim(STILL, Le(side, 100 * p)), values).verdict is Verdict.SUPPORTED
+    assert judged(Claim(MOVING, Le(p * X - Y + Sum(Z[t] / t, (t, 1, n)), 100 * p)), values).verdict is Verdict.SUPPORTED
+
+
+# Assumptions
+
+
+def no_draw(stage: str, first: int, count: int) -> dict[Any, Any]:
+    raise AssertionError(f"drawn: {stage} {first} {count}")
+
+
+def test_nothing_is_drawn_outside_the_assumptions() -> None:
+    untouched = Sample(no_draw, {X: RANGE})
+    below = Claim(MOVING, Le(X, p / 2), assuming=(p < 1, CERTAIN))
+    for values, facts, broken in (
+        ({p: 1.0}, frozenset({CERTAIN}), "p < 1"),
+        ({p: 0.5}, frozenset(), CERTAIN.meaning),
+    ):
+        found = judged(below, untouched, values, facts=facts)
+        assert (found.verdict, found.reason) == (Verdict.ASSUMPTION_NOT_MET, broken)
+    with pytest.raises(AssertionError, match="drawn: screen 0 256"):
+        judged(below, untouched, {p: 0.5}, facts=frozenset({CERTAIN}))
+
+
+# Evidence
+
+
+@pytest.fixture
+def noise(request: pytest.FixtureRequest) -> Callable[[str, int], np.random.Generator]:
+    """Generators of the stages and chunks of this test."""
+
+    def stream(stage: str, first: int) -> np.random.Generator:
+        key = blake2b(f"{request.node.name}/{stage}/{first}".encode(), digest_size=16).digest()
+        return np.random.Generator(np.random.Philox(key=int.from_bytes(key, "big")))
+
+    return stream
+
+
+def two_point(mean: float) -> Law:
+    """Zero or one, with that mean."""
+    return lambda generator, count: (generator.random(count) < mean).astype(np.float64)
+
+
+def beta_law(mean: float) -> Law:
+    """A Beta law of that mean and small spread."""
+    return lambda generator, count: generator.beta(20 * mean, 20 * (1 - mean), count)
+
+
+def sampled(noise: Any, laws: dict[Any, Law], ranges: dict[Any, Any] | None = None, **declared: Any) -> Sample:
+    """Independent observables of these laws, all in [0, 1] unless told."""
+
+    def draw(stage: str, first: int, count: int) -> dict[Any, Any]:
+        generator = noise(stage, first)
+        return {symbol: law(generator, count) for symbol, law in laws.items()}
+
+    return Sample(draw, ranges or dict.fromkeys(laws, RANGE), **declared)
+
+
+@pytest.mark.parametrize("law", [two_point, beta_law], ids=["two points", "beta"])
+@pytest.mark.parametrize("mean", [0.1, 0.5])
+@pytest.mark.parametrize(
+    "relation", [Le(X, p), Ge(X, p), Eq(X, p), Ge(p, X), Le(2 * X - p, p), Le(X, (Y + p) / 2), Eq(X, Y)], ids=str
+)
+def test_a_claim_true_with_equality_is_not_refuted(law: Any, mean: float, relation: Relational, noise: Any) -> None:
+    found = judged(Claim(MOVING, relation), sampled(noise, {X: law(mean), Y: law(mean)}), {p: mean})
+    assert found.verdict is Verdict.CONSISTENT
+    assert not found.vacuous
+    assert found.replicates >= Budget().screen_replicates
+    # The certified ratio is below the true one, which is one, but for a chance of 1 / refute.
+    if found.certified_ratio is not None and relation not in {Le(2 * X - p, p)}:
+        assert found.certified_ratio <= 1.0
+
+
+@pytest.mark.parametrize("law", [two_point, beta_law], ids=["two points", "beta"])
+@pytest.mark.parametrize(
+    "relation",
+    [Le(X, p / 2), Ge(p / 2, X), Ge(p, 2 * X), Le(X, Y / 2), Ge(X, 2 * p), Eq(X, p / 2), Eq(X, 2 * p), Eq(X, 2 * Y)],
+    ids=str,
+)
+def test_a_factor_of_two_is_refuted_on_fresh_noise(law: Any, relation: Relational, noise: Any) -> None:
+    mean = 0.4
+    found = judged(Claim(MOVING, relation), sampled(noise, {X: law(mean), Y: law(mean)}), {p: mean})
+    assert (found.verdict, found.basis) == (Verdict.REFUTED, "sure range")
+    assert found.confirmed
+    assert found.log_e is not None
+    assert found.log_e >= np.log(Budget().refute) - 1e-9
+    assert found.replicates <= Budget().confirm_replicates
+    assert found.left is not None
+    assert found.right is not None
+    assert found.left != found.right
+    if isinstance(relation, Ge):
+        assert found.left < found.right
+
+
+def test_the_screen_alone_refutes_nothing(noise: Any) -> None:
+    """Replicates that lie on the screen and tell the truth afterwards."""
+
+    def draw(stage: str, first: int, count: int) -> dict[Any, Any]:
+        return {X: two_point(1.0 if stage == "screen" else 0.25)(noise(stage, first), count)}
+
+    found = judged(Claim(MOVING, Le(X, p)), Sample(draw, {X: RANGE}), {p: 0.5})
+    assert found.confirmed
+    assert found.verdict is Verdict.SUPPORTED
+    assert found.left == pytest.approx(0.25, abs=6 * 0.5 / Budget().confirm_replicates**0.5)
+
+
+def test_fresh_noise_means_fresh_addresses(noise: Any) -> None:
+    asked: list[tuple[str, int, int]] = []
+    inner = sampled(noise, {X: beta_law(0.5)})
+
+    def draw(stage: str, first: int, count: int) -> Any:
+        asked.append((stage, first, count))
+        return inner.draw(stage, first, count)
+
+    trial = Trial(Situation({p: 0.5}), Sample(draw, inner.ranges), Budget())
+    one, other = (trial.judge(Claim(MOVING, Le(X, p / scale))) for scale in (2, 4))
+    assert {one.verdict, other.verdict} == {Verdict.REFUTED}
+    assert len(set(asked)) == len(asked), "replicates are drawn once for all claims"
+    for stage in ("screen", "confirm"):
+        firsts = [first for named, first, _ in asked if named == stage]
+        assert firsts == [j * Budget().screen_replicates for j in range(len(firsts))]
+
+
+@pytest.mark.parametrize("mean", [0.2, 0.6])
+def test_a_declared_variance_sharpens_the_evidence_against_an_equality(mean: float, noise: Any) -> None:
+    """A law in [0, 1] of spread 0.01, claimed ten deviations off: within reach of a variance, not of a range."""
+
+    def narrow(generator: np.random.Generator, count: int) -> Floats:
+        return np.asarray(mean + 0.01 * generator.choice([-1.0, 1.0], count))
+
+    for shift in (-0.1, 0.1):
+        for claimed, truth in ((mean + shift, False), (mean, True)):
+            claim = Claim(MOVING, Eq(X, p))
+            with_variance = judged(claim, sampled(noise, {X: narrow}, variances={X: 1e-4}), {p: claimed})
+            without = judged(claim, sampled(noise, {X: narrow}), {p: claimed})
+            wanted = Verdict.CONSISTENT if truth else Verdict.REFUTED
+            assert with_variance.verdict is without.verdict is wanted
+            if not truth:
+                assert with_variance.replicates <= without.replicates
+            assert with_variance.resolution is not None
+            assert without.resolution is not None
+            assert with_variance.resolution < without.resolution
+
+
+@pytest.mark.parametrize("relation", [Eq(X, p), Eq(p, X)], ids=str)
+def test_a_variance_of_the_wrong_side_is_not_used(relation: Relational, noise: Any) -> None:
+    """A right side that is random moves the variance; the declared one is that of the left alone."""
+    law = beta_law(0.5)
+    lying = sampled(noise, {X: law, Y: law}, variances={X: 1e-12})
+    assert judged(Claim(MOVING, Eq(X, Y)), lying).verdict is Verdict.CONSISTENT
+    assert judged(Claim(MOVING, relation), sampled(noise, {X: law}), {p: 0.5}).verdict is Verdict.CONSISTENT
+
+
+@pytest.mark.parametrize(
+    ("relation", "left", "right"),
+    [(Le(X, p / 2), 0.8, 0.5), (Ge(p / 2, X), 0.5, 0.8), (Eq(X, p / 2), 0.8, 0.5), (Eq(X, 2 * p), 0.8, 2.0)],
+    ids=str,
+)
+def test_sure_ranges_alone_refute_without_a_draw(relation: Relational, left: float, right: float) -> None:
+    found = judged(Claim(MOVING, relation), Sample(no_draw, {X: Interval.between(0.7, 0.9)}))
+    assert (found.verdict, found.basis, found.replicates) == (Verdict.REFUTED, "sure range alone", 0)
+    assert (found.left, found.right) == pytest.approx((left, right), rel=4 * EPS)
+
+
+@pytest.mark.parametrize(
+    ("relation", "ranges"),
+    [
+        (Le(X, Y), {X: RANGE, Y: Interval.between(0.0, np.inf)}),
+        (Ge(X, p), {X: Interval.between(0.0, np.inf)}),
+        (Eq(X, p), {X: Interval.between(0.0, np.inf)}),
+        (Le(q - X, p / 2 - X * p), {X: Interval.between(0.0, np.inf)}),
+    ],
+    ids=str,
+)
+def test_without_a_sure_bound_there_is_no_verdict(relation: Relational, ranges: dict[Any, Any], noise: Any) -> None:
+    found = judged(Claim(MOVING, relation), sampled(noise, {X: beta_law(0.5), Y: beta_law(0.5)}, ranges))
+    assert found.verdict is Verdict.ERROR
+    assert "finite" in found.reason
+    assert "\n" not in found.reason
+
+
+def test_a_right_side_that_is_bounded_needs_no_bound_on_the_left(noise: Any) -> None:
+    """E[X] <= p for X >= 0 unbounded: a violation can be seen, and support cannot come from ranges."""
+    ranges = {X: Interval.between(0.0, np.inf)}
+    law = {X: lambda generator, count: generator.exponential(1.0, count)}
+    assert judged(Claim(MOVING, Le(X, p)), sampled(noise, law, ranges), {p: 1.0}).verdict is Verdict.CONSISTENT
+    assert judged(Claim(MOVING, Le(X, p)), sampled(noise, law, ranges), {p: 0.25}).verdict is Verdict.REFUTED
+    assert judged(Claim(MOVING, Le(X, p)), sampled(noise, law, ranges), {p: 50.0}).verdict is Verdict.CONSISTENT
+
+
+@pytest.mark.parametrize("relation", [Le(X, p), Ge(X, p), Eq(X, p), Le(p * X, Y)], ids=str)
+def test_a_replicate_that_is_not_a_number_is_an_error(relation: Relational, noise: Any) -> None:
+    def broken(generator: np.random.Generator, count: int) -> Floats:
+        values = generator.random(count)
+        values[17] = np.nan
+        return values
+
+    found = judged(Claim(MOVING, relation), sampled(noise, {X: broken, Y: two_point(0.5)}), {p: 0.5})
+    assert found.verdict is Verdict.ERROR
+    assert "not a number" in found.reason
+
+
+@pytest.mark.parametrize("relation", [Le(X, p), Ge(X, p), Eq(X, p)], ids=str)
+def test_a_replicate_outside_its_sure_range_is_an_error_or_no_refutation_of_truth(
+    relation: Relational, noise: Any
+) -> None:
+    """The range [0, 1] is declared for a law on {-3, 3} of mean zero."""
+    law = {X: lambda generator, count: 3.0 * generator.choice([-1.0, 1.0], count)}
+    found = judged(Claim(MOVING, relation), sampled(noise, law, {X: RANGE}), {p: 0.5})
+    assert found.verdict is Verdict.ERROR
+    assert "\n" not in found.reason
+
+
+@pytest.mark.parametrize("relation", [Le(X, p), Ge(p, X), Le(X + Y, 2 * p), Ge(2 * p - X, Y)], ids=str)
+def test_slack_within_a_known_range_is_support(relation: Relational, noise: Any) -> None:
+    found = judged(Claim(MOVING, relation), sampled(noise, {X: beta_law(0.2), Y: beta_law(0.2)}), {p: 0.6})
+    assert (found.verdict, found.basis) == (Verdict.SUPPORTED, "sure range")
+    assert not found.vacuous
+
+
+SQUARE: dict[Any, Law] = {X: lambda generator, count: generator.standard_normal(count) ** 2}
+HALF_LINE = {X: Interval.between(0.0, np.inf)}
+CHI = {X: Tail(3.0, "squares of Gaussians")}
+
+
+def test_a_declared_tail_supports_what_no_range_can(noise: Any) -> None:
+    """Squares of standard normals have mean one and second moment three."""
+    claim = Claim(MOVING, Le(X, p))
+    assert judged(claim, sampled(noise, SQUARE, HALF_LINE), {p: 3.0}).verdict is Verdict.CONSISTENT
+    told = judged(claim, sampled(noise, SQUARE, HALF_LINE, tails=CHI), {p: 3.0})
+    assert (told.verdict, told.basis) == (Verdict.SUPPORTED, "declared tail: squares of Gaussians")
+    assert judged(claim, sampled(noise, SQUARE, HALF_LINE, tails=CHI), {p: 1.0}).verdict is Verdict.CONSISTENT
+    assert judged(claim, sampled(noise, SQUARE, HALF_LINE, tails=CHI), {p: 0.4}).verdict is Verdict.REFUTED
+
+
+@pytest.mark.parametrize("side", [X**2 / 100, X - p / 1000, X + Y], ids=str)
+def test_a_declared_tail_speaks_only_of_nonnegative_multiples(side: Expr, noise: Any) -> None:
+    laws, ranges = SQUARE | {Y: two_point(0.5)}, HALF_LINE | {Y: RANGE}
+    found = judged(Claim(MOVING, Le(side, 3 * p)), sampled(noise, laws, ranges, tails=CHI))
+    assert found.verdict is Verdict.CONSISTENT
+
+
+@pytest.mark.parametrize("relation", [Le(X, 2 * p), Ge(X, q), Le(X / 4, Y + p)], ids=str)
+def test_what_the_ranges_make_true_says_nothing(relation: Relational, noise: Any) -> None:
+    found = judged(Claim(MOVING, relation), sampled(noise, {X: beta_law(0.5), Y: beta_law(0.5)}))
+    assert found.vacuous
+    assert found.verdict in {Verdict.CONSISTENT, Verdict.SUPPORTED}
+
+
+@pytest.mark.parametrize(
+    ("relation", "ratio"),
+    [(Le(X, p), 0.5), (Ge(X, p / 4), 0.5), (Le(X, 2 * Y), 0.5), (Le(X, p / 4), 2.0), (Eq(X, p), 0.5), (Le(X, Y), 1.0)],
+    ids=str,
+)
+def test_the_certified_ratio_is_below_the_true_one_and_the_resolution_is_what_lies_between(
+    relation: Relational, ratio: float, noise: Any
+) -> None:
+    found = judged(Claim(MOVING, relation), sampled(noise, {X: beta_law(0.25), Y: beta_law(0.25)}), {p: 0.5})
+    assert found.certified_ratio is not None
+    assert found.ratio is not None
+    assert 0 < found.certified_ratio <= ratio
+    assert found.certified_ratio <= found.ratio
+    assert found.resolution == pytest.approx(found.ratio / found.certified_ratio, rel=8 * EPS)
+    # The spread of this law is 0.1; six deviations of the mean of a screen's replicates, on either side.
+    assert found.ratio == pytest.approx(ratio, rel=2 * 6 * 0.1 / 0.25 / Budget().screen_replicates**0.5)
+
+
+def test_curves_are_summed_replicate_by_replicate(noise: Any) -> None:
+    def draw(stage: str, first: int, count: int) -> dict[Any, Any]:
+        return {Z: Steps(noise(stage, first).random((4, count)))}
+
+    sample = Sample(draw, {Z: Everywhere(RANGE)})
+    mean = Claim(MOVING, Le(Sum(Z[t], (t, 1, n)) / n, p))
+    assert judged(mean, sample, {p: 0.5}).verdict is Verdict.CONSISTENT
+    assert judged(mean, sample, {p: 0.25}).verdict is Verdict.REFUTED
+    assert judged(mean, sample, {p: 0.75}).verdict is Verdict.SUPPORTED
+
+
+def test_a_curve_that_was_not_measured_there_is_an_error(noise: Any) -> None:
+    sample = sampled(noise, {}, {Z: At({1: RANGE})})
+    found = judged(Claim(MOVING, Le(Z[2], p / 2)), sample)
+    assert found.verdict is Verdict.ERROR
+    assert "KeyError" in found.reason
+
+
+def test_an_observable_that_was_not_measured_is_named() -> None:
+    found = judged(Claim(STILL, Le(X, Y)), Exact({X: Interval.of(0.5)}))
+    assert found.verdict is Verdict.ERROR
+    assert "Y: symbol without a value" in found.reason
+
+
+# Rates
+
+GRID = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+
+
+def series(exponent: float) -> Series:
+    return Series(n, GRID, {Z: At({place: Interval.of(3.0 * place**exponent) for place in GRID})})
+
+
+HALF = Rational(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("relation", "exponent", "word"),
+    [
+        (Eq(Slope(Z[n], n), -HALF), -0.5, "consistent"),
+        (Eq(Slope(Z[n], n), -HALF), -1.0, "inconsistent"),
+        (Eq(Slope(Z[n], n), -HALF), -0.3, "inconsistent"),
+        (Eq(Slope(n * Z[n], n), HALF), -0.5, "consistent"),
+        (Le(Slope(Z[n], n), -HALF), -0.5, "consistent"),
+        (Le(Slope(Z[n], n), -HALF), -2.0, "consistent"),
+        (Le(Slope(Z[n], n), -HALF), -0.25, "inconsistent"),
+        (Ge(Slope(Z[n], n), -HALF), -0.25, "consistent"),
+        (Ge(Slope(Z[n], n), -HALF), -1.0, "inconsistent"),
+        (Ge(-HALF, Slope(Z[n], n)), -2.0, "consistent"),
+        (Ge(-HALF, Slope(Z[n], n)), -0.25, "inconsistent"),
+        (Le(-HALF, Slope(Z[n], n)), -1.0, "inconsistent"),
+        (Le(-HALF, Slope(Z[n], n)), 0.25, "consistent"),
+    ],
+    ids=str,
+)
+def test_a_slope_is_reported_and_never_refuted(relation: Relational, exponent: float, word: str) -> None:
+    setting = Setting("limit", "growing", parameters=(p,), observables=(Z,))
+    situation = Situation({p: 1.0})
+    found = Trial(situation, series(exponent), Budget()).judge(Claim(setting, relation))
+    assert found.verdict is Verdict.CONSISTENT
+    assert found.reason.startswith(f"slope {word} (approximate)")
+    slope = exponent + (relation.lhs == Slope(n * Z[n], n))
+    # Logarithms of nine points, each off by a few units in the last place, over a spacing of log 2.
+    assert found.left == pytest.approx(slope, abs=1e3 * EPS)
+
+
+def test_a_finite_form_of_a_limit_is_judged_like_any_number() -> None:
+    setting = Setting("limit", "growing", parameters=(p,), observables=(Z,))
+    few, many = GRID[0], GRID[-1]
+    claim = Claim(setting, Le(many * Z[many], 2 * few * Z[few]))
+    for exponent, verdict in ((-1.0, Verdict.SUPPORTED), (-0.5, Verdict.REFUTED)):
+        assert Trial(Situation({p: 1.0}), series(exponent), Budget()).judge(claim).verdict is verdict
+    unmeasured = Trial(Situation({p: 1.0}), series(-1.0), Budget()).judge(Claim(setting, Le(Z[17], p)))
+    assert unmeasured.verdict is Verdict.ERROR
