@@ -1,4 +1,4 @@
-"""Families of configurations: grids that reach both ends, shrink to the simple one, and fix situations of their setting.
+"""Families of configurations: grids that reach both ends, shrink to the simple one, and fix their situations.
 
 Situations only; nothing is simulated here. Configurations come from a Halton sequence, the same in every run.
 """
@@ -21,7 +21,9 @@ from elbound.theory.symbols import N
 
 EXPERIMENTS = pytest.mark.parametrize("experiment", experiments(), ids=lambda x: x.key)
 AXES = [(experiment.key, axis) for experiment in experiments() for axis in experiment.space.axes]
-EVERY_AXIS = pytest.mark.parametrize("axis", [axis for _, axis in AXES], ids=[f"{key}: {axis.name}" for key, axis in AXES])
+EVERY_AXIS = pytest.mark.parametrize(
+    "axis", [axis for _, axis in AXES], ids=[f"{key}: {axis.name}" for key, axis in AXES]
+)
 CONTEXT = Context()
 DRAWS = 100
 quiet = settings(deadline=None, derandomize=True, database=None, max_examples=50)
@@ -165,7 +167,7 @@ def test_enclosed_parameters_hold_their_values_and_counts_stay_whole(experiment:
 @EXPERIMENTS
 def test_the_same_configuration_gives_the_same_situation(experiment: Experiment) -> None:
     for configuration, known in list(zip(configurations(experiment), situations(experiment), strict=True))[::20]:
-        again = experiment.situation(dict(reversed(configuration.items())), CONTEXT)
+        again = experiment.situation(dict(reversed(list(configuration.items()))), CONTEXT)
         assert (again.values, again.facts) == (known.values, known.facts)
 
 
