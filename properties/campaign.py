@@ -129,7 +129,7 @@ class Bench:
                 self.rows.append(self._fault(fault, instance))
 
     def search(self, part: int, examples: int) -> None:
-        """Draws configurations with Hypothesis; every third part steers towards large ratios. Shrinks what is refuted."""
+        """Draws configurations with Hypothesis, every third part steered to large ratios; shrinks what is refuted."""
         points, steered = [], part % 3 == 2
 
         @seed(part)
