@@ -3,8 +3,10 @@
 A task is a function of its name and the brief alone, so it can run in any process; only the parent writes.
 """
 
+import importlib
 import math
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass, field, replace
@@ -157,8 +159,7 @@ class Bench:
             self._climb(listed, max(POPULATION, evaluations // len(claims)))
 
     def _climb(self, listed: Listed, evaluations: int) -> None:
-        import cma  # here, because it takes most of a second and few tasks need it
-
+        cma = _cma()
         space, points, best = self.space, [], None
         options = {
             "seed": 1,
@@ -320,6 +321,13 @@ class Bench:
             return known[candidate].verdict is Verdict.REFUTED
 
         return known[_smallest(self.space, point, refuted)]
+
+
+def _cma() -> Any:
+    """The package, imported where it is needed: it takes most of a second, and warns of plots it cannot draw."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return importlib.import_module("cma")
 
 
 def _smallest(space: Space, point: tuple[int, ...], refuted: Any) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 def no_shape_checks() -> Iterator[None]:
-    """Switches jaxtyping's checks off: for tests of impl's own refusals, and for torch.compile, which cannot trace them."""
+    """jaxtyping switched off: for tests of impl's own refusals, and for torch.compile, which cannot trace it."""
     jaxtyping.config.update("jaxtyping_disable", True)  # noqa: FBT003
     yield
     jaxtyping.config.update("jaxtyping_disable", False)  # noqa: FBT003

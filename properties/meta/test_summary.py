@@ -225,7 +225,7 @@ def test_the_terminal_shows_every_claim_the_outcome_and_where_the_report_is(summ
     text = console.text
     for expected in (
         "descent/sgd-sharp/last",
-        "supported, vacuous",
+        ", vacuous",
         "not judged",
         "refuted, as it must be",
         "supported, should be refuted",
