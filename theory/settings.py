@@ -18,37 +18,91 @@ from elbound.theory.symbols import (
     L,
     N,
     T,
+    V_s,
     a,
     average,
+    b_kl,
     beta,
     chi2,
     cross,
     curvature_sup,
+    d,
     d_GDG,
     delta,
+    delta_W,
+    displacement,
     drop,
     entry_deviation,
+    eta,
+    far_fresh,
+    far_frozen,
+    far_shared,
+    floor,
     g,
     g_DD,
     gap,
     gg_DD,
+    gradient_end,
+    gradient_start,
     hessian,
+    int_high,
+    int_low,
+    jacobian_change,
+    k_first,
     k_fresh,
     k_frozen,
+    k_jacobian,
+    k_last,
+    k_layers,
+    k_output,
     k_shared,
+    kappa_0,
+    kernel_change,
+    kernel_drift,
+    kernel_moved,
+    krr_distance,
+    krr_double,
     kurt,
     lam,
     lambda_0,
+    lambda_noisier,
+    latent_mean2,
     least_eigenvalue,
+    limit_distance,
+    loss_mean,
+    loss_noisy,
+    loss_spread,
+    loss_start,
+    loss_trained,
     m,
     mean2,
+    mean_gain,
+    mean_jacobian,
+    mode_limit,
+    mode_residual,
     n,
+    n_along,
+    n_antipodes,
+    n_equal,
+    n_layers,
+    n_opposite,
+    n_parallel,
+    n_sign,
     operator_deviation,
+    order_frozen,
+    order_shared,
     phi_1,
+    phi_2,
+    pulled,
     r,
+    r_0,
     reach,
     residual2,
+    residual_1,
     residual_D,
+    residual_end,
+    residual_tau,
+    ridge,
     rise,
     s,
     s1,
@@ -62,7 +116,16 @@ from elbound.theory.symbols import (
     slope_sup,
     squared_deviation,
     t,
+    tau,
+    taylor,
+    test_distance,
+    test_double,
+    test_drift,
+    test_jacobian,
+    test_kernel,
+    theta_mode,
     theta_norm,
+    theta_top,
     tr_D,
     tr_GD,
     tr_GDG,
@@ -70,7 +133,9 @@ from elbound.theory.symbols import (
     v,
     w_max,
     w_min,
+    work,
     x2,
+    x_max,
     y2,
     zeta,
 )
@@ -162,7 +227,7 @@ TANGENT_ENTRY = Setting(
     "tangent-entry",
     "one entry of the tangent kernel of a noisy two-layer network at initialisation",
     parameters=(m, s_z, g, x2, y2),
-    observables=(k_fresh, k_shared, k_frozen),
+    observables=(k_fresh, k_shared, k_frozen, k_output, V_s),
     facts=(RELU, ERF, SAME_INPUT, TWO_INPUTS),
     random=True,
 )
@@ -174,4 +239,99 @@ TANGENT_KERNEL = Setting(
     observables=(entry_deviation, operator_deviation, squared_deviation, least_eigenvalue),
     facts=(),
     random=True,
+)
+
+NETWORK = (d, m, phi_2, x_max, G_norm)
+
+WIDE_STEP = Setting(
+    "wide-step",
+    "a noise-averaged two-layer network at initialisation: one gradient descent step, and one random move",
+    parameters=(*NETWORK, eta, delta_W, least_eigenvalue, theta_top, r_0),
+    observables=(residual_1, taylor, jacobian_change, kernel_change),
+)
+
+WIDE_FLOW = Setting(
+    "wide-flow",
+    "gradient flow of a noise-averaged two-layer network on the squared error",
+    parameters=(*NETWORK, tau, least_eigenvalue, r_0),
+    observables=(residual_tau, int_low, int_high, displacement),
+)
+
+SINGLE_MODE = Fact("single mode", "the first residual is an eigenvector of the kernel")
+
+LINEAR_RIDGE_FLOW = Setting(
+    "linear-ridge-flow",
+    "gradient flow with a ridge of a network linear in its weights",
+    parameters=(tau, ridge, theta_mode, least_eigenvalue),
+    observables=(mode_residual, mode_limit, limit_distance),
+    facts=(SINGLE_MODE,),
+)
+
+WIDE_RIDGE = Setting(
+    "wide-ridge",
+    "a noise-averaged two-layer network trained with a ridge around its start",
+    parameters=(*NETWORK, ridge, least_eigenvalue, theta_top, r_0),
+    observables=(
+        *(displacement, pulled, work, residual_end, gradient_end, kernel_drift, mean_jacobian),
+        *(krr_distance, krr_double, test_drift, test_jacobian, test_kernel, test_distance, test_double),
+    ),
+)
+
+WIDE_RIDGE_FLOW = Setting(
+    "wide-ridge-flow",
+    "gradient flow with a ridge around the start of a noise-averaged two-layer network",
+    parameters=(*NETWORK, tau, ridge, r_0, gradient_start),
+    observables=(gradient_end,),
+)
+
+ADDED_NOISE = Fact("noise of its own scale", "noise of the same positive variance is added for every input")
+SCALED_NOISE = Fact("noise in proportion", "the noise is in the weights, so in proportion to the input, or absent")
+EQUAL_NORMS = Fact("equal norms", "all inputs have one norm")
+
+LIMIT_SPECTRUM = Setting(
+    "limit-spectrum",
+    "limit kernels of a few non-zero inputs, whole numbers as coordinates or sixteenths, noise at most 5/2",
+    parameters=(N, s_z, n_equal, n_sign, n_parallel, n_along, n_antipodes, n_opposite),
+    observables=(lambda_0, lambda_noisier, order_shared, order_frozen),
+    facts=(RELU, ERF, ADDED_NOISE, SCALED_NOISE, EQUAL_NORMS),
+)
+
+PERCEPTRON_KERNEL = Setting(
+    "perceptron-kernel",
+    "one tangent kernel entry of a multilayer perceptron, all weights trained",
+    parameters=(N, d, m, n_layers),
+    observables=(k_layers, k_jacobian, k_first, k_last),
+)
+
+FRESH_NOISE = Fact("fresh noise", "the latent noise is drawn anew for every input and step")
+SHARED_NOISE = Fact("shared noise", "one draw of the latent noise is frozen and shared by all inputs")
+FROZEN_NOISE = Fact("frozen noise", "one draw of the latent noise is frozen to each input")
+
+NOISE_PROTOCOL = Setting(
+    "noise-protocol",
+    "gradient flow up to time 4 of a noisy erf network of width m, up to six inputs of unit norm",
+    parameters=(N, m, s_z),
+    observables=(far_fresh, far_shared, far_frozen),
+    facts=(FRESH_NOISE, SHARED_NOISE, FROZEN_NOISE),
+)
+
+NOISY_LOSS = Setting(
+    "noisy-loss",
+    "the expected reconstruction loss of a noisy network of width m at some weights",
+    parameters=(N, d, m, s_z),
+    observables=(loss_noisy, loss_mean, loss_spread),
+)
+
+NOISE_FLOOR = Setting(
+    "noise-floor",
+    "gradient flow up to time tau on the expected loss of a noisy network of width m, N orthogonal inputs",
+    parameters=(N, d, m, s_z, lambda_0, tau, floor),
+    observables=(loss_start, loss_trained),
+)
+
+LITERAL_KL = Setting(
+    "literal-kl",
+    "a wide autoencoder at rest under the KL term to a standard normal latent, erf, orthogonal output signs",
+    parameters=(d, m, b_kl, kappa_0, phi_1),
+    observables=(mean_gain, latent_mean2, residual_end, kernel_moved),
 )

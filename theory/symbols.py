@@ -121,6 +121,64 @@ y2 = quantity("y2", "squared norm of the second input", r"\|x'\|^2")
 k_fresh = quantity("k_fresh", "tangent kernel entry with a fresh noise draw for each input", r"\hat k_1", real=True)
 k_shared = quantity("k_shared", "tangent kernel entry with one noise draw shared by all inputs", r"\hat k_2", real=True)
 k_frozen = quantity("k_frozen", "tangent kernel entry with a noise draw frozen to each input", r"\hat k_3", real=True)
+k_output = quantity("k_output", "kernel entry of the output weights, trained too", r"\hat k_V", real=True)
+V_s = quantity("V_s", "variance of a neuron's output over the latent noise", "V_s", nonnegative=True)
+order_shared = quantity("order_shared", "least eigenvalue of K2 - K1", r"\lambda_{\min}(K_2-K_1)", real=True)
+order_frozen = quantity("order_frozen", "least eigenvalue of K3 - K1", r"\lambda_{\min}(K_3-K_1)", real=True)
+lambda_noisier = quantity(
+    "lambda_noisier", "least eigenvalue of the limit kernel at more noise", r"\lambda_0^+", real=True
+)
+n_equal = quantity("n_equal", "pairs of equal inputs", r"n_{=}", integer=True, nonnegative=True)
+n_sign = quantity("n_sign", "pairs of inputs equal up to sign", r"n_{\pm}", integer=True, nonnegative=True)
+n_parallel = quantity("n_parallel", "pairs of parallel inputs", r"n_{\parallel}", integer=True, nonnegative=True)
+n_along = quantity(
+    "n_along", "pairs of inputs that are positive multiples of one another", r"n_{+}", integer=True, nonnegative=True
+)
+n_antipodes = quantity(
+    "n_antipodes",
+    "antipodal pairs {x, -x} beyond the rank of their lines",
+    r"n_{\pm}-\mathrm{rank}",
+    integer=True,
+    nonnegative=True,
+)
+n_opposite = quantity(
+    "n_opposite",
+    "lines with inputs in both directions, beyond the rank of these lines",
+    r"n_{-}-\mathrm{rank}",
+    integer=True,
+    nonnegative=True,
+)
+n_layers = quantity("n_layers", "number of layers of weights", r"\ell", integer=True, positive=True)
+k_layers = quantity("k_layers", "tangent kernel entry summed over layers", r"\hat k_{\mathrm{layers}}", real=True)
+k_jacobian = quantity("k_jacobian", "the same entry from the Jacobian", r"(JJ^\top)_{ij}", real=True)
+k_first = quantity("k_first", "the first layer's share of that entry", r"(J_1J_1^\top)_{ij}", real=True)
+k_last = quantity("k_last", "the output layer's share of that entry", r"(J_\ell J_\ell^\top)_{ij}", real=True)
+far_fresh = quantity(
+    "far_fresh",
+    "relative distance of trained outputs from K1's prediction, mean of four networks",
+    r"\rho_1",
+    nonnegative=True,
+)
+far_shared = quantity(
+    "far_shared",
+    "relative distance of trained outputs from K2's prediction, mean of four networks",
+    r"\rho_2",
+    nonnegative=True,
+)
+far_frozen = quantity(
+    "far_frozen",
+    "relative distance of trained outputs from K3's prediction, mean of four networks",
+    r"\rho_3",
+    nonnegative=True,
+)
+floor = quantity("floor", "half the data dimension times the summed noise variance", r"\frac d2\sum_iV_s(x_i)")
+loss_noisy = quantity("loss_noisy", "expected reconstruction loss over the latent noise", r"\ell", nonnegative=True)
+loss_mean = quantity("loss_mean", "reconstruction loss of the noise-averaged output", r"\bar\ell", nonnegative=True)
+loss_spread = quantity(
+    "loss_spread", "half the summed variance of the outputs over the latent noise", r"v_\ell", nonnegative=True
+)
+loss_start = quantity("loss_start", "expected reconstruction loss at initialisation", r"\ell_0", nonnegative=True)
+loss_trained = quantity("loss_trained", "expected reconstruction loss after training", r"\ell_\tau", nonnegative=True)
 delta = quantity("delta", "allowed probability of failure", r"\delta")
 zeta = quantity("zeta", "fraction of the least eigenvalue that may be lost", r"\zeta")
 phi_1 = quantity("phi_1", "supremum of the smoothed activation's slope", r"\phi_1")
@@ -148,4 +206,127 @@ least_eigenvalue = quantity(
     "least eigenvalue of the kernel at initialisation",
     r"\lambda_{\min}(\hat\Theta)",
     real=True,
+)
+
+# Training wide networks
+tau = quantity("tau", "time of the gradient flow", r"\tau", nonnegative=True)
+eta = quantity("eta", "step size of one gradient descent step", r"\eta")
+ridge = quantity("ridge", "weight of half the squared distance from the start in the loss", r"\varrho")
+phi_2 = quantity("phi_2", "supremum of the smoothed activation's absolute second derivative", r"\phi_2")
+x_max = quantity("x_max", "largest norm of an input", r"\max_i\|x_i\|")
+J_lip = quantity("J_lip", "Lipschitz constant of the network's Jacobian in the weights", "L_J")
+theta_top = quantity("theta_top", "largest eigenvalue of the kernel at initialisation", r"\lambda_{\max}(\hat\Theta)")
+theta_mode = quantity("theta_mode", "an eigenvalue of the kernel at initialisation", r"\theta")
+r_0 = quantity("r_0", "norm of the residual y - f at the start", r"\|r_0\|")
+delta_W = quantity("delta_W", "distance between two points in the weights", r"\|\Delta\|")
+residual_1 = quantity("residual_1", "norm of the residual after one step", r"\|r_1\|", nonnegative=True)
+taylor = quantity(
+    "taylor",
+    "distance of the network from its linear part over that move",
+    r"\|f(W+\Delta)-f-J\Delta\|",
+    nonnegative=True,
+)
+jacobian_change = quantity(
+    "jacobian_change",
+    "operator norm of the Jacobian's change over that move",
+    r"\|J(W+\Delta)-J(W)\|",
+    nonnegative=True,
+)
+kernel_change = quantity(
+    "kernel_change",
+    "operator norm of the tangent kernel's change over that move",
+    r"\|\hat\Theta(W+\Delta)-\hat\Theta(W)\|",
+    nonnegative=True,
+)
+residual_tau = quantity("residual_tau", "norm of the residual at time tau", r"\|r(\tau)\|", nonnegative=True)
+int_low = quantity(
+    "int_low", "integral over time of the kernel's least eigenvalue", r"\int_0^\tau\lambda_{\min}", real=True
+)
+int_high = quantity(
+    "int_high", "integral over time of the kernel's largest eigenvalue", r"\int_0^\tau\lambda_{\max}", nonnegative=True
+)
+displacement = quantity(
+    "displacement", "distance of the trained weights from their start", r"\|W-W_0\|_F", nonnegative=True
+)
+pulled = quantity(
+    "pulled", "norm of the residual under the transposed Jacobian", r"\|J^\top(y-f)\|_F", nonnegative=True
+)
+work = quantity(
+    "work", "inner product of the displacement and the pulled residual", r"\langle W-W_0,J^\top(y-f)\rangle", real=True
+)
+residual_end = quantity("residual_end", "norm of the residual where training stopped", r"\|y-f^*\|", nonnegative=True)
+gradient_end = quantity(
+    "gradient_end", "norm of the loss's gradient where training stopped", r"\|\nabla L\|", nonnegative=True
+)
+gradient_start = quantity("gradient_start", "norm of the loss's gradient at the start", r"\|\nabla L_0\|")
+mode_residual = quantity("mode_residual", "share of the residual left at time tau", r"r(\tau)/r_0", nonnegative=True)
+mode_limit = quantity("mode_limit", "share of the residual left in the end", r"r(\infty)/r_0", nonnegative=True)
+limit_distance = quantity(
+    "limit_distance",
+    "distance from the limit at time tau relative to that at the start",
+    r"\|f(\tau)-f(\infty)\|/\|f_0-f(\infty)\|",
+    nonnegative=True,
+)
+kernel_drift = quantity(
+    "kernel_drift",
+    "operator norm of mean Jacobian times final transposed Jacobian, less the first kernel",
+    r"\|\bar JJ_*^\top-\hat\Theta\|",
+    nonnegative=True,
+)
+mean_jacobian = quantity(
+    "mean_jacobian", "operator norm of the Jacobian's mean between start and end", r"\|\bar J\|", nonnegative=True
+)
+krr_distance = quantity(
+    "krr_distance",
+    "distance from kernel ridge regression, training points",
+    r"\|f^*-f_{\mathrm{KRR}}\|",
+    nonnegative=True,
+)
+krr_double = quantity(
+    "krr_double",
+    "distance from kernel ridge regression with twice the ridge, training points",
+    r"\|f^*-f_{\mathrm{KRR},2\varrho}\|",
+    nonnegative=True,
+)
+test_drift = quantity(
+    "test_drift",
+    "kernel drift with the mean Jacobian at the test points",
+    r"\|\bar J_xJ_*^\top-\hat\Theta_x\|",
+    nonnegative=True,
+)
+test_jacobian = quantity(
+    "test_jacobian",
+    "operator norm of the Jacobian's mean at the test points",
+    r"\|\bar J_x\|",
+    nonnegative=True,
+)
+test_kernel = quantity(
+    "test_kernel",
+    "operator norm of the first kernel between test and training points",
+    r"\|\hat\Theta_x\|",
+    nonnegative=True,
+)
+test_distance = quantity(
+    "test_distance",
+    "distance from kernel ridge regression, test points",
+    r"\|f^*_x-f_{\mathrm{KRR},x}\|",
+    nonnegative=True,
+)
+test_double = quantity(
+    "test_double",
+    "distance from kernel ridge regression with twice the ridge, test points",
+    r"\|f^*_x-f_{\mathrm{KRR},2\varrho,x}\|",
+    nonnegative=True,
+)
+b_kl = quantity("b_kl", "weight of half the latent means' squares in the loss", "b")
+kappa_0 = quantity("kappa_0", "squared slope of the smoothed activation at zero", r"\kappa")
+mean_gain = quantity("mean_gain", "regression coefficient of the reconstruction on the data", r"\hat\rho", real=True)
+latent_mean2 = quantity(
+    "latent_mean2", "largest sum over the data of one latent's squared means", r"\max_r|Xw_r|^2", nonnegative=True
+)
+kernel_moved = quantity(
+    "kernel_moved",
+    "change of the tangent kernel in training relative to its start",
+    r"\|\hat\Theta_*-\hat\Theta\|/\|\hat\Theta\|",
+    nonnegative=True,
 )

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from elbound.impl.kernels import ERF, RELU, Activation, fresh_noise_kernel, tangent_fluctuation
+from elbound.impl.kernels import ERF, RELU, Activation, fresh_noise_kernel, tangent_fluctuation, variance_floor
 from elbound.impl.noise import GAUSSIAN, Stream, words
 from elbound.impl.wide_network import tangent_entries, tangent_kernel
 from elbound.properties.evidence.intervals import Interval
@@ -103,6 +103,11 @@ class KernelEntry(Experiment):
                 symbols.k_frozen: (one, one),
             }
             entries = {k: tangent_entries(W, X, *noise, s, activation)[0, -1] for k, noise in pairs.items()}
+            u = torch.einsum("np,mpr->nmr", X, W)
+            outputs, others = (activation.value(u + s * noise) for noise in (one, other))
+            entries[symbols.k_output] = (outputs[0] * others[-1]).mean(0)
+            # Half the squared difference of two draws has the variance as its mean.
+            entries[symbols.V_s] = (outputs[0] - others[0]).square().mean(0) / 2
             return {symbol: entry.cpu().numpy() for symbol, entry in entries.items()}
 
         reach = float((X @ X.T)[0, -1]) * steepest * (1 + ROUNDING)
@@ -110,7 +115,11 @@ class KernelEntry(Experiment):
         same = configuration["inputs"] == "same"
         shared = {symbols.k_fresh: 0.0, symbols.k_shared: s**2, symbols.k_frozen: s**2 if same else 0.0}
         variances = {k: _neuron_variance(X, s, activation, covariance) / width for k, covariance in shared.items()}
-        return Sample(draw, dict.fromkeys(shared, sure), variances=variances)
+        variances |= {k: bound / width for k, bound in _output_variances(X, s, activation).items()}
+        ranges = dict.fromkeys(shared, sure)
+        least, most = (-math.inf, math.inf) if activation is RELU else (-1.0, 1.0)
+        ranges |= {symbols.k_output: Interval.between(least, most), symbols.V_s: Interval.between(0.0, 2 * most)}
+        return Sample(draw, ranges, variances=variances)
 
 
 def _neuron_variance(X: Tensor, s: float, activation: Activation, noise_covariance: float) -> float:
@@ -127,6 +136,19 @@ def _neuron_variance(X: Tensor, s: float, activation: Activation, noise_covarian
         mean = 4 / math.pi / math.sqrt((1 + 2 * q) * (1 + 2 * p) - 4 * c**2)
         square = (4 / math.pi) ** 2 / math.sqrt((1 + 4 * q) * (1 + 4 * p) - 16 * c**2)
     return g**2 * (square - mean**2) * (1 + ROUNDING) + ROUNDING**2
+
+
+def _output_variances(X: Tensor, s: float, activation: Activation) -> dict[Any, float]:
+    """Bounds on the second moments of phi(U) phi(U') and of D = (phi(U) - phi(U''))^2 / 2, one neuron each.
+
+    ReLU: Cauchy-Schwarz with E phi(U)^4 = 3 q^2 / 2, and D <= s^2 (e - e')^2 / 2 with E(e - e')^4 = 12. erf: both are
+    bounded, the products by 1, D by 2, so that E D^2 <= 2 E D.
+    """
+    q, p = float(X[0] @ X[0]) + s**2, float(X[-1] @ X[-1]) + s**2
+    floor = float(variance_floor(X, s, activation)[0])
+    products, difference = (1.5 * q * p, 3 * s**4) if activation is RELU else (1.0, 2 * floor)
+    widened = ((symbols.k_output, products), (symbols.V_s, difference))
+    return {k: bound * (1 + ROUNDING) + ROUNDING**2 for k, bound in widened}
 
 
 def _inputs(configuration: Configuration) -> Tensor:

@@ -8,16 +8,20 @@ gives K2 (e = e'); noise frozen to each input gives K3, which is K1 off the diag
     K1 = g (4 / pi) / sqrt((1 + 2 q)(1 + 2 q') - 4 g^2)                 (erf),
     K2 = the same with g replaced by g + s_z^2 under arccos and under the root.
 
-Training on the expected loss follows K1, not K2.
+Training on the expected loss follows K1, not K2. Output weights that are trained too add KV = E[phi phi'] over the same
+pair as K1; the noise leaves the variance V_s = E[phi^2] - KV(x, x) in every neuron's output:
+
+    KV = (sqrt(q q' - g^2) + g (pi - arccos(g / sqrt(q q')))) / (2 pi),  E[phi^2] = q / 2                       (ReLU),
+    KV = (2 / pi) arcsin(2 g / sqrt((1 + 2 q)(1 + 2 q'))),  E[phi^2] = (2 / pi) arcsin(2 q / (1 + 2 q))           (erf).
 
 Units: squared output per squared unit of the weights.
 """
 
-from sympy import Eq, Expr, Rational, acos, pi, sqrt
+from sympy import Eq, Expr, Max, Rational, acos, asin, pi, sqrt
 
 from elbound.theory.claim import Claim, Standing
 from elbound.theory.settings import ERF, RELU, SAME_INPUT, TANGENT_ENTRY, TWO_INPUTS
-from elbound.theory.symbols import g, k_fresh, k_frozen, k_shared, s_z, x2, y2
+from elbound.theory.symbols import V_s, g, k_fresh, k_frozen, k_output, k_shared, s_z, x2, y2
 
 GAUSSIAN = "u + s_z e and u' + s_z e' are jointly Gaussian with variances q, q' and covariance "
 ORTHANT = "; two such variables are both positive with probability (pi - arccos(correlation)) / (2 pi)."
@@ -35,7 +39,26 @@ def erf(covariance: Expr, noise: Expr = s_z) -> Expr:
     return g * (4 / pi) / sqrt((1 + 2 * (x2 + noise**2)) * (1 + 2 * (y2 + noise**2)) - 4 * covariance**2)
 
 
+def relu_values(covariance: Expr, noise: Expr = s_z, first_term: int = 1) -> Expr:
+    """E[ReLU(U) ReLU(U')] for Gaussians with that covariance; first_term = 0 drops the term without arccos."""
+    q, p = x2 + noise**2, y2 + noise**2
+    angle = pi - acos(covariance / sqrt(q * p))
+    # Never negative, but for rounding at parallel inputs without noise.
+    determinant = Max(q * p - covariance**2, 0)
+    return (first_term * sqrt(determinant) + angle * covariance) / (2 * pi)
+
+
+def erf_values(covariance: Expr, noise: Expr = s_z) -> Expr:
+    """E[erf(U) erf(U')] for Gaussians with that covariance."""
+    return 2 / pi * asin(2 * covariance / sqrt((1 + 2 * (x2 + noise**2)) * (1 + 2 * (y2 + noise**2))))
+
+
 off = Rational(11, 10) * s_z
+# q / 2 - KV(x, x) with q = g + s_z^2, without the cancellation that q^2 - g^2 and arccos near 1 have at little noise.
+relu_root = s_z * sqrt(2 * g + s_z**2)
+relu_lost = g * asin(relu_root / (g + s_z**2)) / (2 * pi)
+relu_floor = s_z**2 / 2 + relu_lost - relu_root / (2 * pi)
+erf_square = 2 / pi * asin(2 * (g + s_z**2) / (1 + 2 * (g + s_z**2)))
 
 RELU_FRESH = Claim(
     TANGENT_ENTRY,
@@ -133,4 +156,74 @@ ERF_FROZEN = Claim(
     proof=GAUSSIAN + "g" + DETERMINANT,
     wrong={"K2 off the diagonal": Eq(k_frozen, erf(g + s_z**2))},
     papers=PAPERS,
+)
+
+RELU_OUTPUT = Claim(
+    TANGENT_ENTRY,
+    Eq(k_output, relu_values(g)),
+    assuming=(RELU,),
+    title="KV for ReLU: the kernel that trained output weights add.",
+    standing=Standing.IDENTITY,
+    source="cho-saul-2009",
+    proof=GAUSSIAN + "g; the arc-cosine kernel of degree 1 for a pair of those variances.",
+    wrong={
+        "no noise": Eq(k_output, relu_values(g, 0 * s_z)),
+        "noise shared": Eq(k_output, relu_values(g + s_z**2)),
+        "doubled": Eq(k_output, 2 * relu_values(g)),
+        "noise off by 10 percent": Eq(k_output, relu_values(g, off)),
+        "square root term missing": Eq(k_output, relu_values(g, s_z, 0)),
+    },
+    papers=PAPERS,
+)
+
+ERF_OUTPUT = Claim(
+    TANGENT_ENTRY,
+    Eq(k_output, erf_values(g)),
+    assuming=(ERF,),
+    title="KV for erf: the kernel that trained output weights add.",
+    standing=Standing.IDENTITY,
+    source="williams-1996",
+    proof=GAUSSIAN + "g; the arcsine kernel for a pair of those variances.",
+    wrong={
+        "no noise": Eq(k_output, erf_values(g, 0 * s_z)),
+        "noise shared": Eq(k_output, erf_values(g + s_z**2)),
+        "doubled": Eq(k_output, 2 * erf_values(g)),
+        "noise off by 10 percent": Eq(k_output, erf_values(g, off)),
+    },
+    papers=PAPERS,
+)
+
+FLOOR = "The law of total variance: V_s = E[phi(u + s_z e)^2] - E[phi(u + s_z e) phi(u + s_z e')], the latter KV(x, x)."
+
+RELU_FLOOR = Claim(
+    TANGENT_ENTRY,
+    Eq(V_s, relu_floor),
+    assuming=(RELU, SAME_INPUT),
+    title="V_s for ReLU: the output variance that latent noise leaves.",
+    standing=Standing.IDENTITY,
+    proof=FLOOR,
+    wrong={
+        "no floor": Eq(V_s, 0),
+        "doubled": Eq(V_s, 2 * relu_floor),
+        "square root term missing": Eq(V_s, s_z**2 / 2 + relu_lost),
+        "noise missing in KV": Eq(V_s, s_z**2 / 2),
+        "noise off by 10 percent": Eq(V_s, relu_floor.subs(s_z, off)),
+    },
+    papers={"B-linear-convergence": "qualifies"},
+)
+
+ERF_FLOOR = Claim(
+    TANGENT_ENTRY,
+    Eq(V_s, erf_square - erf_values(g)),
+    assuming=(ERF, SAME_INPUT),
+    title="V_s for erf: the output variance that latent noise leaves.",
+    standing=Standing.IDENTITY,
+    proof=FLOOR,
+    wrong={
+        "no floor": Eq(V_s, 0),
+        "doubled": Eq(V_s, 2 * (erf_square - erf_values(g))),
+        "noise missing in KV": Eq(V_s, erf_square - 2 / pi * asin(2 * g / (1 + 2 * g))),
+        "noise off by 10 percent": Eq(V_s, (erf_square - erf_values(g)).subs(s_z, off)),
+    },
+    papers={"B-linear-convergence": "qualifies"},
 )

@@ -1,0 +1,217 @@
+"""Training of the noise-averaged wide network f(x) = (1/sqrt m) A phi_s(W x), A = +-1 fixed, latent dimension m.
+
+Loss (1/2) |f - y|^2 + (ridge/2) |W - W_0|^2, sums over data and outputs. Residuals are y - f. Values on data are
+[N, d]; kernels index (datum, output) with the datum major. dtype and device are those of the weights given.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import e, inf, pi, sqrt
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from elbound.impl.flow import Path, solve
+from elbound.impl.kernels import ERF, RELU, Activation
+from elbound.impl.noise import GAUSSIAN, RADEMACHER, Stream, words
+
+
+def curvature_bound(activation: Activation, s: float) -> float:
+    """Supremum of |phi_s''|: 1 / (s sqrt(2 pi)) for ReLU, 2c sqrt(2 / (pi e)) with c = 1 / (1 + 2 s^2) for erf.
+
+    Infinite for ReLU without noise. ValueError for another activation.
+    """
+    if activation is RELU:
+        return 1 / (s * sqrt(2 * pi)) if s > 0 else inf
+    if activation is ERF:
+        return 2 / (1 + 2 * s**2) * sqrt(2 / (pi * e))
+    raise ValueError(f"activation {activation.name!r} has no known curvature bound; known are relu, erf")
+
+
+@dataclass(frozen=True)
+class WideNetwork:
+    """Map W -> (1/sqrt m) A phi_s(W x): output signs A [d, m], noise standard deviation s >= 0, activation."""
+
+    signs: Float[Tensor, "d m"]
+    s: float
+    activation: Activation
+
+    def output(self, W: Float[Tensor, "m p"], X: Float[Tensor, "N p"]) -> Float[Tensor, "N d"]:
+        """Noise-averaged values f(X)."""
+        return self.activation.smoothed(X @ W.T, self.s) @ self.signs.T / sqrt(len(W))
+
+    def pull(
+        self, W: Float[Tensor, "m p"], X: Float[Tensor, "N p"], values: Float[Tensor, "N d"]
+    ) -> Float[Tensor, "m p"]:
+        """Transposed Jacobian times values, J^T q, without the Jacobian."""
+        return ((values @ self.signs) * self._slopes(W, X)).T @ X / sqrt(len(W))
+
+    def push(
+        self, W: Float[Tensor, "m p"], X: Float[Tensor, "N p"], direction: Float[Tensor, "m p"]
+    ) -> Float[Tensor, "N d"]:
+        """Jacobian times a direction in the weights, J delta, without the Jacobian."""
+        return ((X @ direction.T) * self._slopes(W, X)) @ self.signs.T / sqrt(len(W))
+
+    def kernel(
+        self,
+        W: Float[Tensor, "m p"],
+        X: Float[Tensor, "N p"],
+        other_W: Float[Tensor, "m p"],
+        other_X: Float[Tensor, "M p"],
+    ) -> Float[Tensor, "Nd Md"]:
+        """J(W; X) J(W'; X')^T as one Gram product of slopes and signs: the tangent kernel where W = W'."""
+        one, other = self._features(W, X), self._features(other_W, other_X)
+        d = len(self.signs)
+        inner = (X @ other_X.T).repeat_interleave(d, 0).repeat_interleave(d, 1)
+        return inner * (one @ other.T) / len(W)
+
+    def tangent(self, W: Float[Tensor, "m p"], X: Float[Tensor, "N p"]) -> Float[Tensor, "Nd Nd"]:
+        """Tangent kernel J J^T on the data."""
+        return self.kernel(W, X, W, X)
+
+    def jacobian_lipschitz(self, X: Float[Tensor, "N p"]) -> float:
+        """L_J = sup |phi_s''| max |x_i| sqrt(d |X X^T| / m): |J(W) - J(W')| <= L_J |W - W'| (own derivation)."""
+        d, m = self.signs.shape
+        longest, gram = float(X.norm(dim=1).max()), float(torch.linalg.matrix_norm(X, 2)) ** 2
+        return curvature_bound(self.activation, self.s) * longest * sqrt(d * gram / m)
+
+    def _slopes(self, W: Tensor, X: Tensor) -> Tensor:
+        return self.activation.smoothed_slope(X @ W.T, self.s)
+
+    def _features(self, W: Tensor, X: Tensor) -> Tensor:
+        return (self._slopes(W, X)[:, None] * self.signs).flatten(0, 1)
+
+
+def random_start(
+    shape: tuple[int, int, int],
+    s: float,
+    activation: Activation,
+    seed: int,
+    *,
+    antisymmetric: bool = False,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float64,
+) -> tuple[WideNetwork, Float[Tensor, "m p"]]:
+    """Network and weights W ~ N(0, 1), A = +-1, for shape (d, m, p), a function of the seed alone.
+
+    Antisymmetric: each neuron has a twin of opposite sign, so that f vanishes at the start; the width must be even.
+    ValueError for sizes below 1, an odd width with twins, or s outside [0, inf).
+    """
+    d, m, p = shape
+    if min(shape) < 1 or (antisymmetric and m % 2) or not 0 <= s < inf:
+        raise ValueError(f"shape (d, m, p) = {shape} must be at least 1, m even with twins, s = {s} in [0, inf)")
+    own = m // 2 if antisymmetric else m
+    W, A = (
+        law.sample(words(Stream.named(part, seed), (0, 1), 0, -(-size * own // 4)), dtype)[: size * own, 0]
+        for law, part, size in ((GAUSSIAN, "weights", p), (RADEMACHER, "signs", d))
+    )
+    W, A = W.reshape(own, p).to(device), A.reshape(d, own).to(device)
+    if antisymmetric:
+        W, A = torch.cat((W, W)), torch.cat((A, -A), dim=1)
+    return WideNetwork(A, s, activation), W
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training problem: network, data X [N, p], targets y [N, d], start W_0 [m, p], ridge >= 0."""
+
+    network: WideNetwork
+    X: Float[Tensor, "N p"]
+    y: Float[Tensor, "N d"]
+    start: Float[Tensor, "m p"]
+    ridge: float = 0.0
+
+    def residual(self, W: Float[Tensor, "m p"]) -> Float[Tensor, "N d"]:
+        """y - f(W)."""
+        return self.y - self.network.output(W, self.X)
+
+    def loss(self, W: Float[Tensor, "m p"]) -> Float[Tensor, ""]:
+        """(1/2) |y - f|^2 + (ridge/2) |W - W_0|^2."""
+        return (self.residual(W).square().sum() + self.ridge * (W - self.start).square().sum()) / 2
+
+    def gradient(self, W: Float[Tensor, "m p"]) -> Float[Tensor, "m p"]:
+        """Gradient of the loss: ridge (W - W_0) - J^T (y - f)."""
+        return self.ridge * (W - self.start) - self.network.pull(W, self.X, self.residual(W))
+
+    def descent(self, step_size: float, steps: int) -> Float[Tensor, "m p"]:
+        """Weights after gradient descent with a constant step size. ValueError unless step_size > 0, steps >= 0."""
+        if not step_size > 0 or steps < 0:
+            raise ValueError(f"step_size = {step_size} must exceed 0 and steps = {steps} be at least 0")
+        W = self.start
+        for _ in range(steps):
+            W = W - step_size * self.gradient(W)
+        return W
+
+    def flow(
+        self, times: Sequence[float], along: Callable[[Tensor], Tensor] | None = None, tolerance: float = 1e-12
+    ) -> tuple[Float[Tensor, "T m p"], Float[Tensor, "T k"], Float[Tensor, " T"]]:
+        """Weights of the gradient flow at the times, integrals of `along(W)` [k] up to them, and error estimates.
+
+        No integrator floor: the summed estimates of all steps are returned (see `solve`); multiply by
+        exp(integral of (L_J |y - f| - ridge)_+) to bound the weights' error, the flow's worst expansion.
+        """
+        size, like = self.start.numel(), self.start
+
+        def velocity(state: Tensor) -> Tensor:
+            W = state[:size].view_as(like)
+            moving = -self.gradient(W).flatten()
+            return moving if along is None else torch.cat((moving, along(W)))
+
+        extra = 0 if along is None else len(along(like))
+        state = torch.cat((like.flatten(), like.new_zeros(extra)))
+        spectral = float(torch.linalg.eigvalsh(self.network.tangent(like, self.X))[-1])
+        path: Path = solve(velocity, state, times, step=1 / (spectral + self.ridge + 1e-9), tolerance=tolerance)
+        return path.states[:, :size].unflatten(1, like.shape), path.states[:, size:], path.errors
+
+
+class Stationary(NamedTuple):
+    """Weights where the solver stopped, and the norm of the loss's gradient there."""
+
+    weights: Float[Tensor, "m p"]
+    gradient_norm: float
+
+
+def stationary_point(
+    training: Training, tolerance: float = 1e-12, iterations: int = 500, begin: Float[Tensor, "m p"] | None = None
+) -> Stationary:
+    """A stationary point of the ridge loss by damped Gauss-Newton steps solved in the N d dual variables.
+
+    A step minimises (1/2)|y - f - J e|^2 + (ridge/2)|W + e - W_0|^2 + (damping/2)|e|^2 (Levenberg 1944; Marquardt
+    1963), damped more where the loss falls by less than a quarter of what they predict. Begins at W_0 unless told
+    otherwise. Stops at a gradient norm of `tolerance` or where rounding stops progress; read the norm returned.
+    ValueError unless the ridge exceeds 0.
+    """
+    if not training.ridge > 0:
+        raise ValueError(f"ridge = {training.ridge} must exceed 0: without it no dual solution is unique")
+    W, damping = training.start if begin is None else begin, 0.0
+    loss, size = training.loss(W), float(training.gradient(W).norm())
+    for _ in range(iterations):
+        if size <= tolerance:
+            break
+        move = _step(training, W, damping)
+        new_loss, new_size = training.loss(W + move), float(training.gradient(W + move).norm())
+        predicted = (damping * move.square().sum() - (training.gradient(W) * move).sum()) / 2
+        # Close to the minimum the loss no longer resolves progress, but the gradient does.
+        level = bool(predicted <= 1e-12 * loss)
+        gain = 1 - new_size / size if level else float((loss - new_loss) / predicted)
+        if gain > 0:
+            W, loss, size = W + move, new_loss, new_size
+        if gain < 0.25:
+            damping = max(4 * damping, training.ridge / 16)
+        elif gain > 0.75:
+            damping = damping / 4
+        if damping > 1e12 * (1 + training.ridge):
+            break
+    return Stationary(W, size)
+
+
+def _step(training: Training, W: Tensor, damping: float) -> Tensor:
+    """Dual form: e = (J^T b - ridge delta) / (ridge + damping), where b solves an N d system."""
+    net, X, delta, total = training.network, training.X, W - training.start, training.ridge + damping
+    kernel = net.tangent(W, X)
+    right = total * training.residual(W) + training.ridge * net.push(W, X, delta)
+    shifted = kernel + total * torch.eye(len(kernel), dtype=kernel.dtype, device=kernel.device)
+    dual = torch.linalg.solve(shifted, right.flatten()).view_as(right)
+    return (net.pull(W, X, dual) - training.ridge * delta) / total

@@ -1,0 +1,229 @@
+"""Limit kernels of exact inputs in ball arithmetic: enclosed least eigenvalues, and how the inputs lie."""
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from itertools import combinations, product
+from typing import Any, ClassVar
+
+from sympy import Matrix, Rational
+
+from elbound.impl.noise import Stream, words
+from elbound.properties.datasets import table
+from elbound.properties.evidence.enclosure import Arithmetic, best
+from elbound.properties.evidence.spectrum import least_eigenvalue
+from elbound.properties.experiment import Context, Exact, Experiment, Situation
+from elbound.properties.spaces import Choice, Configuration, Count, Scalar, Space
+from elbound.theory import settings, symbols
+
+# Enough to enclose singular sets below 1e-60; positive eigenvalues found here are above 1e-10.
+BITS = 256
+DIGITS_DIM = 8
+NORM_THREE = [x for x in product(range(-3, 4), repeat=3) if sum(c * c for c in x) == 9]
+
+Vector = tuple[Fraction, ...]
+Balls = list[list[Any]]
+
+
+def dot(x: Vector, y: Vector) -> Fraction:
+    return sum((a * b for a, b in zip(x, y, strict=True)), Fraction(0))
+
+
+def _whole(seed: int, count: int, top: int) -> list[int]:
+    """Whole numbers in 0, ..., top - 1, a function of the seed."""
+    return [int(x) % top for x in words(Stream.named("exact inputs", seed), (0, 1), 0, -(-count // 4))[:count, 0]]
+
+
+def _anywhere(count: int, seed: int) -> list[tuple[int, ...]]:
+    drawn = [x - 2 for x in _whole(seed, 3 * count, 5)]
+    found = [tuple(drawn[3 * j : 3 * j + 3]) for j in range(count)]
+    return [x if any(x) else (1, 0, 0) for x in found]
+
+
+def _two_lines(count: int, seed: int) -> list[tuple[int, ...]]:
+    bases, multiples = ((1, 2, 0), (0, -1, 1)), (1, -1, 2, -2, 3)
+    drawn = _whole(seed, 2 * count, 10)
+    return [tuple(multiples[drawn[j] % 5] * c for c in bases[drawn[count + j] % 2]) for j in range(count)]
+
+
+def _antipodes(count: int, seed: int) -> list[tuple[int, ...]]:
+    """Pairs {x, -x}; every third seed in general position, else in a plane."""
+    bases = ((1, 0, 0), (0, 1, 0), (0, 0, 1) if seed % 3 == 0 else (1, 1, 0))
+    return [tuple(s * c for c in x) for x in bases for s in (1, -1)][:count]
+
+
+PATTERNS: dict[str, Callable[[int, int], list[tuple[int, ...]]]] = {
+    "anywhere": _anywhere,
+    "one norm": lambda count, seed: [NORM_THREE[j] for j in _whole(seed, count, len(NORM_THREE))],
+    "two lines": _two_lines,
+    "antipodal pairs": _antipodes,
+    "x, 2x": lambda *_: [(1, 2, 0), (2, 4, 0)],
+    "x, -x": lambda *_: [(1, 2, 0), (-1, -2, 0)],
+}
+
+
+def inputs_of(configuration: Configuration, context: Context) -> list[Vector]:
+    """The inputs, exactly; digits are sixteenths."""
+    c: Any = configuration
+    if c["inputs"] == "digits":
+        rows = table(context, "digits", c["N"], DIGITS_DIM, c["seed"]).tolist()
+        return [tuple(map(Fraction, row if any(row) else [1.0] * DIGITS_DIM)) for row in rows]
+    return [tuple(map(Fraction, x)) for x in PATTERNS[c["inputs"]](c["N"], c["seed"])]
+
+
+class Kernels:
+    """K1, K2, K3 as balls for exact inputs, activation and noise of standard deviation s, or s |x| in the weights."""
+
+    def __init__(self, X: Sequence[Vector], s: Fraction, noise: str, activation: str, arithmetic: Arithmetic) -> None:
+        self.X, self.s, self.weight = X, s, noise == "weights"
+        self.activation, self.arithmetic = activation, arithmetic
+
+    def fresh(self) -> Balls:
+        return self._matrix(lambda x, y: self._entry(x, y, dot(x, y)))
+
+    def shared(self) -> Balls:
+        return self._matrix(lambda x, y: self._entry(x, y, dot(x, y) + self._noise(x, y)))
+
+    def frozen(self) -> Balls:
+        fresh, shared = self.fresh(), self.shared()
+        return [[(shared if i == j else fresh)[i][j] for j in range(len(self.X))] for i in range(len(self.X))]
+
+    def _matrix(self, entry: Callable[[Vector, Vector], Any]) -> Balls:
+        with self.arithmetic.working():
+            return [[entry(x, y) for y in self.X] for x in self.X]
+
+    def _noise(self, x: Vector, y: Vector) -> Fraction:
+        """Covariance of one noise draw at two inputs."""
+        return self.s**2 * (dot(x, y) if self.weight else 1)
+
+    def _entry(self, x: Vector, y: Vector, covariance: Fraction) -> Any:
+        q, p = dot(x, x) + self._noise(x, x), dot(y, y) + self._noise(y, y)
+        a, g = self.arithmetic, self._ball(dot(x, y))
+        if self.activation == "erf":
+            return g * 4 / (a.pi() * a.sqrt(self._ball((1 + 2 * q) * (1 + 2 * p) - 4 * covariance**2)))
+        return g * (a.pi() - self._angle(q, p, covariance)) / (2 * a.pi())
+
+    def _angle(self, q: Fraction, p: Fraction, covariance: Fraction) -> Any:
+        # A correlation of exactly +-1 has an angle that arccos of a ball could not tell.
+        if q * p == covariance**2:
+            return self._ball(Fraction(0)) if covariance > 0 else self.arithmetic.pi()
+        return self.arithmetic.acos(self._ball(covariance) / self.arithmetic.sqrt(self._ball(q * p)))
+
+    def _ball(self, value: Fraction) -> Any:
+        return self.arithmetic.rational(value.numerator, value.denominator)
+
+
+def _counts(X: Sequence[Vector]) -> dict[Any, int]:
+    """How many pairs are equal, opposite, parallel, and how many lines of opposite inputs are too many."""
+    pairs = [(x, y, dot(x, y)) for x, y in combinations(X, 2)]
+    parallel = [(x, y, g) for x, y, g in pairs if g**2 == dot(x, x) * dot(y, y)]
+    antipodes = {max(x, y) for x, y, _ in parallel if all(a == -b for a, b in zip(x, y, strict=True))}
+    opposite = {_line(x) for x, y, g in parallel if g < 0}
+    return {
+        symbols.n_equal: sum(x == y for x, y, _ in pairs),
+        symbols.n_sign: sum(dot(x, x) == dot(y, y) for x, y, _ in parallel),
+        symbols.n_parallel: len(parallel),
+        symbols.n_along: sum(g > 0 for _, _, g in parallel),
+        symbols.n_antipodes: len(antipodes) - _rank(antipodes),
+        symbols.n_opposite: len(opposite) - _rank(opposite),
+    }
+
+
+def _line(x: Vector) -> Vector:
+    first = next(c for c in x if c)
+    return tuple(c / first for c in x)
+
+
+def _rank(vectors: set[Vector]) -> int:
+    rows = [[Rational(c.numerator, c.denominator) for c in x] for x in vectors]
+    return int(Matrix(rows).rank()) if rows else 0
+
+
+class LimitSpectrum(Experiment):
+    """Least eigenvalues of K1, K1 at more noise, K2 - K1 and K3 - K1, each enclosed by a certificate."""
+
+    key = "tangent/limit-spectrum"
+    title = "ball arithmetic on exact inputs"
+    setting = settings.LIMIT_SPECTRUM
+    space = Space(
+        (
+            Choice("activation", ("ReLU", "erf")),
+            Choice("noise", ("latent", "weights")),
+            Choice("inputs", ("anywhere", "one norm", "two lines", "antipodal pairs", "digits")),
+            Count("N", 1, 6),
+            Count("eighths", 0, 12),
+            Count("more", 1, 8),
+            Count("seed", 0, 2**16),
+        )
+    )
+    _base: ClassVar[dict[str, Scalar]] = {
+        "activation": "ReLU",
+        "noise": "latent",
+        "inputs": "anywhere",
+        "N": 4,
+        "eighths": 8,
+        "more": 4,
+        "seed": 1,
+    }
+    _erf: ClassVar[dict[str, Scalar]] = _base | {"activation": "erf"}
+    _free: ClassVar[dict[str, Scalar]] = _base | {"inputs": "antipodal pairs", "N": 6, "seed": 0}
+    _plane: ClassVar[dict[str, Scalar]] = _free | {"seed": 1}
+    instances = {
+        "ReLU, four inputs": _base,
+        "ReLU, four inputs of one norm": _base | {"inputs": "one norm"},
+        "ReLU, x and 2x": _base | {"inputs": "x, 2x"},
+        "ReLU, x and -x": _base | {"inputs": "x, -x"},
+        "ReLU, three free antipodal pairs": _free,
+        "ReLU, three antipodal pairs in a plane": _plane,
+        "ReLU, noise in the weights, x and 2x": _base | {"noise": "weights", "inputs": "x, 2x"},
+        "ReLU, noise in the weights, x and -x": _base | {"noise": "weights", "inputs": "x, -x"},
+        "ReLU, noise in the weights, three antipodal pairs in a plane": _plane | {"noise": "weights"},
+        "ReLU, six digits": _base | {"inputs": "digits", "N": 6},
+        "erf, x and 2x": _erf | {"inputs": "x, 2x"},
+        "erf, x and -x": _erf | {"inputs": "x, -x"},
+        "erf, four inputs of one norm": _erf | {"inputs": "one norm"},
+        "erf, six digits": _erf | {"inputs": "digits", "N": 6},
+    }
+    faults = {
+        "kernel without noise": "ReLU, x and 2x",
+        "K2 in place of K1": "erf, x and -x",
+        "kernels exchanged": "ReLU, four inputs",
+    }
+
+    def situation(self, configuration: Configuration, context: Context) -> Situation:
+        X, s = inputs_of(configuration, context), _noise_of(configuration)
+        facts = {
+            settings.RELU: configuration["activation"] == "ReLU",
+            settings.ERF: configuration["activation"] == "erf",
+            settings.ADDED_NOISE: configuration["noise"] == "latent" and s > 0,
+            settings.SCALED_NOISE: configuration["noise"] == "weights" or s == 0,
+            settings.EQUAL_NORMS: len({dot(x, x) for x in X}) == 1,
+        }
+        values = {symbols.N: len(X), symbols.s_z: float(s), **_counts(X)}
+        return Situation(values, frozenset(fact for fact, holds in facts.items() if holds), precision=0.0)
+
+    def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
+        X, s, arithmetic = inputs_of(configuration, context), _noise_of(configuration), best(BITS)
+        kind = str(configuration["noise"]), str(configuration["activation"]), arithmetic
+        kernels = Kernels(X, s, *kind)
+        noisier = Kernels(X, s + Fraction(int(configuration["more"]), 8), *kind)
+        K1 = Kernels(X, Fraction(0), *kind).fresh() if fault == "kernel without noise" else kernels.fresh()
+        K2, K3 = kernels.shared(), kernels.frozen()
+        if fault == "K2 in place of K1":
+            K1 = K2
+        if fault == "kernels exchanged":
+            K1, K2, K3 = K2, K1, K1
+        with arithmetic.working():
+            differences = {symbols.order_shared: _less(K2, K1), symbols.order_frozen: _less(K3, K1)}
+        matrices = {symbols.lambda_0: K1, symbols.lambda_noisier: noisier.fresh(), **differences}
+        return Exact({k: least_eigenvalue(x, arithmetic) for k, x in matrices.items()}, basis="enclosure")
+
+
+def _noise_of(configuration: Configuration) -> Fraction:
+    return Fraction(int(configuration["eighths"]), 8)
+
+
+def _less(A: Balls, B: Balls) -> Balls:
+    return [[a - b for a, b in zip(*rows, strict=True)] for rows in zip(A, B, strict=True)]
+
+
+LIMIT_SPECTRUM = LimitSpectrum()

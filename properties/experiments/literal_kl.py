@@ -1,0 +1,104 @@
+"""A wide erf autoencoder with the KL term of a standard normal latent, at rest."""
+
+import math
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from elbound.impl.kernels import ERF
+from elbound.impl.wide_training import Training, WideNetwork, stationary_point
+from elbound.properties.datasets import table
+from elbound.properties.evidence.intervals import Interval, maximum
+from elbound.properties.experiment import Context, Exact, Experiment, Situation
+from elbound.properties.experiments.wide_training import EPS, normals
+from elbound.properties.spaces import Choice, Configuration, Count, Linear, Scalar, Space
+from elbound.theory.settings import LITERAL_KL
+from elbound.theory.symbols import b_kl, d, kappa_0, kernel_moved, latent_mean2, m, mean_gain, phi_1, residual_end
+
+
+class LiteralKL(Experiment):
+    """Trained from a random start; in whitened inputs the KL term is a ridge around zero."""
+
+    key = "tangent/literal-kl"
+    title = "wide autoencoder with a standard normal latent"
+    setting = LITERAL_KL
+    share = 0.3
+    space = Space(
+        (
+            Choice("data", ("spherical", "digits")),
+            Choice("m", (1024, 256, 4096)),
+            Count("N", 6, 10),
+            Count("d", 2, 4),
+            Linear("b", 0.4, 1.0),
+            Linear("s_z", 0.5, 1.5),
+            Count("seed", 0, 2**16),
+        )
+    )
+    _wide: ClassVar[dict[str, Scalar]] = {
+        "data": "spherical",
+        "m": 4096,
+        "N": 6,
+        "d": 4,
+        "b": 0.5,
+        "s_z": 1.0,
+        "seed": 1,
+    }
+    instances = {
+        "width 4096": _wide,
+        "width 16384": _wide | {"m": 16384},
+        "width 256": _wide | {"m": 256},
+        "digits": _wide | {"data": "digits", "N": 10},
+    }
+    faults = {"KL term halved": "width 4096"}
+
+    def situation(self, configuration: Configuration, context: Context) -> Situation:
+        c: Any = configuration
+        slope = ERF.slope_bound(c["s_z"])
+        values = {d: c["d"], m: c["m"], b_kl: c["b"], phi_1: slope, kappa_0: slope**2}
+        return Situation(values)
+
+    def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
+        c: Any = configuration
+        X = _inputs(configuration, context)
+        network, W = WideNetwork(_signs(c["d"], c["m"]), c["s_z"], ERF), normals(c["seed"], "weights", (c["m"], c["d"]))
+        # X = U S V^T: with inputs U the weights are W V S, and sum_i |W x_i|^2 = |W V S|^2.
+        U, S, V = torch.linalg.svd(X, full_matrices=False)
+        training = Training(network, U, X, torch.zeros_like(W), c["b"] / (2 if fault else 1))
+        end, left = stationary_point(training, begin=(W @ V.T) * S)
+        output = network.output(end, U)
+        before, after = network.tangent(W, X), network.tangent((end / S) @ V, X)
+        # Strong convexity is at least half of b here, so what the solver left moves the weights by 2 |grad| / b.
+        moved = 2 * left / c["b"]
+        error = (c["m"] + 32) * EPS * math.sqrt(c["m"] * X.numel()) + moved * ERF.slope_bound(0.0) * math.sqrt(c["d"])
+        squares = float(end.square().sum(1).max())
+        change = torch.linalg.matrix_norm(after - before, 2) / torch.linalg.matrix_norm(before, 2)
+        size = float(X.norm())
+        return Exact(
+            {
+                mean_gain: Interval.around(float((output * X).sum()) / size**2, error / size),
+                residual_end: maximum(Interval.around(float((X - output).norm()), error), 0.0),
+                latent_mean2: maximum(Interval.around(squares, (2 * math.sqrt(squares) + moved) * moved + EPS), 0.0),
+                kernel_moved: maximum(Interval.around(float(change), error * (1 + 1 / float(S[-1]))), 0.0),
+            }
+        )
+
+
+def _signs(outputs: int, width: int) -> Tensor:
+    """Orthogonal rows of +-1, the binary digits of the neuron's number; the width is a multiple of 2^outputs."""
+    digits = torch.arange(width)[None] >> torch.arange(outputs)[:, None] & 1
+    return (1 - 2 * digits).double()
+
+
+def _inputs(configuration: Configuration, context: Context) -> Tensor:
+    c: Any = configuration
+    if c["data"] == "digits":
+        pixels = table(context, "digits", c["N"], c["d"], c["seed"])
+        # A little noise keeps the few rows of full rank.
+        return pixels + 0.05 * normals(c["seed"], "inputs", tuple(pixels.shape))
+    drawn = normals(c["seed"], "inputs", (c["N"], c["d"]))
+    unit: Tensor = drawn / drawn.norm(dim=1, keepdim=True)
+    return unit
+
+
+LITERAL_KL_EXPERIMENT = LiteralKL()

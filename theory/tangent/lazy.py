@@ -1,0 +1,69 @@
+"""If L_J |r_0| < lambda / 2, a network of finite width trains at rate lambda - 2 L_J |r_0| and hardly moves.
+
+With lambda the kernel's least eigenvalue at the start, L_J the Jacobian's Lipschitz constant, q = L_J |r_0| / lambda,
+
+    |r(tau)| <= exp(-(1 - 2q) lambda tau) |r_0|,    |W(tau) - W_0| <= (sqrt lambda / L_J) (1 - sqrt(1 - 2q)),   q < 1/2.
+
+In arclength s of the path d|r|/ds <= -(sqrt lambda - L_J s); the least root of |r_0| - sqrt(lambda) s + L_J s^2 / 2
+bounds s. One erf neuron at its steepest curvature attains the displacement; one with q = 0.63 never fits its target.
+`width` is the width at which q < 1/2 except with probability delta, from quantities of the limit kernel alone.
+
+Units: lambda in those of the kernel, residuals in those of the outputs.
+"""
+
+from sympy import Expr, Le, Max, Rational, exp, log, sqrt
+
+from elbound.theory.claim import Claim, Standing
+from elbound.theory.settings import WIDE_FLOW
+from elbound.theory.symbols import J_lip, displacement, least_eigenvalue, r_0, residual_tau, tau
+from elbound.theory.tangent.gd_step import jacobian_lipschitz
+
+PAPERS = {"B-linear-convergence": "carries"}
+share = sqrt(least_eigenvalue) - sqrt(least_eigenvalue - 2 * J_lip * r_0)
+ARCLENGTH = """Along the path d|r| = -|J^T r| / |r| |dW|, and the least singular value of J^T is at least
+sqrt(lambda) - L_J s after arclength s; so |r| <= |r_0| - sqrt(lambda) s + L_J s^2 / 2, whose least root bounds s."""
+
+
+def width(
+    d: Expr, N: Expr, phi: tuple[Expr, Expr], data: tuple[Expr, Expr, Expr], tail: tuple[Expr, Expr, Expr]
+) -> Expr:
+    """Width that suffices for q < 1/2 with probability 1 - delta, antisymmetric start, f_0 = 0.
+
+    phi = (sup phi', sup |phi''|), data = (max |x_i|, |G|, |y|), tail = (lambda_0, delta, share of lambda_0 given up).
+    """
+    (slope, curvature), (longest, gram, targets), (least, failure, lost) = phi, data, tail
+    concentrated = 4 * d * slope**2 * gram * log(N * d / failure) / (lost**2 * least)
+    lazy = 4 * curvature**2 * longest**2 * d * gram * targets**2 / ((1 - lost) ** 2 * least**2)
+    return Max(concentrated, lazy)
+
+
+LAZY = Claim(
+    WIDE_FLOW,
+    Le(residual_tau, r_0 * exp(-Max(least_eigenvalue - 2 * J_lip * r_0, 0) * tau)),
+    where=jacobian_lipschitz,
+    standing=Standing.PROVED,
+    proof=ARCLENGTH + " Then the kernel's least eigenvalue stays above lambda - 2 L_J |r_0|. Else |r| does not rise.",
+    wrong={
+        "threshold q <= .65": Le(
+            residual_tau, r_0 * exp(-Max(least_eigenvalue - J_lip * r_0 / Rational(65, 100), 0) * tau)
+        ),
+        "2 lambda": Le(residual_tau, r_0 * exp(-2 * Max(least_eigenvalue - 2 * J_lip * r_0, 0) * tau)),
+    },
+    papers=PAPERS,
+)
+
+DISPLACEMENT = Claim(
+    WIDE_FLOW,
+    Le(displacement, share / J_lip),
+    assuming=(2 * J_lip * r_0 < least_eigenvalue,),
+    where=jacobian_lipschitz,
+    title="A certified path never leaves a ball around its start, whose radius one neuron attains.",
+    standing=Standing.PROVED,
+    proof=ARCLENGTH,
+    wrong={
+        "displacement/1.01": Le(displacement, share / J_lip / Rational(101, 100)),
+        "linear model": Le(displacement, r_0 / sqrt(least_eigenvalue)),
+    },
+    papers=PAPERS,
+    attained=0.999,
+)
