@@ -6,33 +6,87 @@ from sympy import Expr, Sum
 
 from elbound.theory.claim import Fact, Setting
 from elbound.theory.symbols import (
+    A_1,
+    A_2,
     V_0,
+    A_jj,
     B,
     C,
+    D_j,
     D_max,
+    D_min,
     Delta,
     F,
     G_norm,
     G_r,
+    H_a,
+    H_f,
+    H_g,
+    H_l,
+    H_mu,
+    H_u,
+    H_z,
+    J_a,
+    J_g2,
+    J_l,
+    J_mu,
+    J_u,
+    J_z,
     K,
     L,
     N,
+    Q,
+    R,
     T,
     a,
+    a_A,
+    a_AA,
+    a_m,
+    alpha,
     average,
+    b_j,
+    bend,
     beta,
+    beta_1,
+    beta_2,
+    bound_slope,
+    c_0,
+    c_1,
+    c_2,
     chi2,
     cross,
     curvature_sup,
     d_GDG,
+    decoder_mean,
+    decoder_var,
     delta,
+    depth,
+    dh2,
+    dreg_mean,
+    dreg_var,
+    drift,
     drop,
+    elbo_mu,
     entry_deviation,
+    eps_norm,
+    est_l,
+    est_mu,
+    evidence_slope,
+    expm1_max,
+    expm1_norm,
     g,
+    g_2,
+    g_3,
+    g_4,
     g_DD,
     gap,
     gg_DD,
+    growth,
+    h2,
     hessian,
+    hessian_deep,
+    hessian_K,
+    k,
     k_fresh,
     k_frozen,
     k_shared,
@@ -40,38 +94,77 @@ from elbound.theory.symbols import (
     lam,
     lambda_0,
     least_eigenvalue,
+    log_moment,
+    logged,
     m,
+    m_a,
+    m_g,
+    m_mu,
     mean2,
+    misfit_sup,
+    mismatch2,
     n,
     operator_deviation,
+    order,
+    p,
     phi_1,
+    plain_mean,
+    plain_var,
     r,
+    ratio,
     reach,
+    reg,
     residual2,
     residual_D,
+    rest,
+    rest_past,
+    rho,
     rise,
     s,
     s1,
+    s1_iw,
     s2,
+    s2_analytic,
     s2_c,
+    s2_iw,
     s2_l,
+    s2_landing,
+    s2_sampled,
+    s_max,
     s_z,
+    shift2,
     sigma2,
+    sigma2_A,
     sigma_x2,
+    slip,
     slope_inf,
+    slope_l,
+    slope_mu,
     slope_sup,
     squared_deviation,
+    stl_mean,
+    stl_var,
     t,
+    tau_1,
+    tau_2,
     theta_norm,
     tr_D,
+    tr_D_inv,
+    tr_G,
     tr_GD,
     tr_GDG,
     tr_S,
     v,
+    v_iw,
+    v_path,
+    v_score,
     w_max,
     w_min,
     x2,
+    x_abs,
+    x_max,
     y2,
+    z_score,
     zeta,
 )
 
@@ -109,6 +202,35 @@ GRADIENT_NOISE = Setting(
     facts=(WITH_REPLACEMENT, WITHOUT_REPLACEMENT),
 )
 
+ENCODER_GRADIENT = Setting(
+    "encoder-gradient",
+    "the mean of a gradient estimator with K latent samples of one datum, encoder and decoder Gaussian",
+    parameters=(K, beta),
+    observables=(est_mu, est_l, slope_mu, slope_l, elbo_mu),
+)
+
+KL_TREATMENTS = Setting(
+    "kl-treatments",
+    "the encoder's pathwise gradient of a Linear VAE, KL analytic, sampled, or sampled without its score term",
+    parameters=(k, sigma_x2, beta, tr_S, tr_D, tr_G, tr_GD, tr_GDG, tr_D_inv, D_min, D_max, mismatch2),
+    observables=(s2_analytic, s2_sampled, s2_landing),
+)
+
+SCORE_AND_PATHWISE = Setting(
+    "score-and-pathwise",
+    "score-function and pathwise gradient of one integrand in one coordinate of a Gaussian encoder's mean",
+    parameters=(),
+    observables=(v_score, v_path),
+)
+
+QUADRATIC_INTEGRAND = Setting(
+    "quadratic-integrand",
+    "the same for a quadratic integrand c_0 + b.e + e^T A e - tr A of the noise e",
+    parameters=(D_j, c_0, b_j, A_jj, h2, dh2),
+    observables=(),
+    refines=SCORE_AND_PATHWISE,
+)
+
 UNBIASED = Fact("unbiased", "the stochastic gradient has the gradient as its mean, given the past")
 SMOOTH = Fact("smooth", "the gradient of the objective is L-Lipschitz")
 SMOOTH_ON_BALL = Fact(
@@ -133,6 +255,53 @@ CLIPPED_LINEAR_VAE_RUN = Setting(
     refines=SGD_RUN,
 )
 
+DEEP_CONSTANTS = (
+    *(beta, sigma_x2, x_max, D_max, m_mu, J_mu, H_mu, J_l, H_l, expm1_max, expm1_norm),
+    *(m_g, J_g2, H_g),
+)
+
+DEEP_RUN = Setting(
+    "deep-gaussian-vae-run",
+    "SGD on a deep Gaussian VAE whose weights are a radial soft-clip of the trained ones",
+    parameters=(*DEEP_CONSTANTS, r, G_r),
+    observables=(slip, bend, z_score),
+    random=True,
+    refines=SGD_RUN,
+)
+
+UNIT_SCALE = Fact("unit scale", "layers of width 3 or more with weights drawn at unit scale or above")
+
+DEEP_POINT = Setting(
+    "deep-gaussian-vae-point",
+    "a point in the parameter space of a deep Gaussian VAE, with the layerwise bounds there",
+    parameters=(depth, *DEEP_CONSTANTS),
+    observables=(hessian_deep,),
+    facts=(UNIT_SCALE,),
+)
+
+DEEP_LAYER = Setting(
+    "deep-layer",
+    "one layer on top of a map of given size, slope and curvature",
+    parameters=(m_a, J_a, H_a, rho, c_1, c_2),
+    observables=(J_u, H_u, H_f),
+)
+
+DEEP_LATENT = Setting(
+    "deep-latent",
+    "the latent sample mu + e^(l/2) eps as a map of the encoder's parameters",
+    parameters=(J_mu, H_mu, J_l, H_l, D_max, eps_norm),
+    observables=(J_z, H_z),
+)
+
+BBVI_RUN = Setting(
+    "bbvi-run",
+    "SGD on a Gaussian family, mean-field or full-rank, for a regression with a soft-clipped predictor",
+    parameters=(lam, sigma_x2, beta, slope_sup, curvature_sup, misfit_sup, x_abs, s_max, tau_1, tau_2),
+    observables=(),
+    random=True,
+    refines=SGD_RUN,
+)
+
 SGD_HORIZONS = Setting(
     "sgd-horizons",
     "SGD with step size C / sqrt(t), watched at growing horizons n",
@@ -148,9 +317,56 @@ WEIGHT_VARIANCE = Fact("finite variance", "the normalised importance weight has 
 IWAE = Setting(
     "iwae",
     "the importance-weighted bound with K samples from a Gaussian encoder, Gaussian posterior",
-    parameters=(K, chi2, w_min, w_max),
-    observables=(gap,),
+    parameters=(K, chi2, w_min, w_max, ratio, shift2),
+    observables=(gap, logged),
     facts=(WEIGHT_BOUNDED, WEIGHT_AWAY_FROM_ZERO, WEIGHT_VARIANCE),
+)
+
+IWAE_MOMENT = Setting(
+    "iwae-moment",
+    "a moment of the normalised importance weight, Gaussian encoder and Gaussian posterior",
+    parameters=(order, ratio, shift2),
+    observables=(log_moment, growth),
+)
+
+IWAE_GRADIENT = Setting(
+    "iwae-gradient",
+    "estimators of the importance-weighted bound's gradient, one datum, one latent coordinate, Gaussian noise",
+    parameters=(K, Q, ratio, shift2, evidence_slope),
+    observables=(
+        *(bound_slope, plain_mean, plain_var, dreg_mean, dreg_var),
+        *(stl_mean, stl_var, decoder_mean, decoder_var),
+    ),
+)
+
+IWAE_AT_POSTERIOR = Setting(
+    "iwae-at-posterior",
+    "the importance-weighted bound and its gradient estimators where the encoder is the posterior",
+    parameters=(K, Q),
+    observables=(gap, plain_var, dreg_var, stl_var),
+)
+
+IWAE_POINT = Setting(
+    "iwae-point",
+    "a point of the importance-weighted objective of a Linear VAE with K samples of finite latent noise",
+    parameters=(K, A_1, A_2),
+    observables=(hessian_K,),
+)
+
+IWAE_NOISE = Setting(
+    "iwae-noise",
+    "the importance-weighted gradient of a Linear VAE, B data with replacement, K samples of finite latent noise",
+    parameters=(B, K),
+    observables=(v_iw, s1_iw, s2_iw),
+)
+
+CLIPPED_IWAE_RUN = Setting(
+    "clipped-iwae-run",
+    "SGD on the importance-weighted objective of a Linear VAE, radially clipped weights, bounded latent noise",
+    parameters=(A_1, A_2, r),
+    observables=(),
+    random=True,
+    refines=SGD_RUN,
 )
 
 RELU = Fact("ReLU", "the activation is ReLU")
@@ -174,4 +390,56 @@ TANGENT_KERNEL = Setting(
     observables=(entry_deviation, operator_deviation, squared_deviation, least_eigenvalue),
     facts=(),
     random=True,
+)
+
+ADAM_DRIFT = Setting(
+    "adam-drift",
+    "Adam held at one parameter, independent gradients of a scalar quadratic, regulariser inside the root",
+    parameters=(beta_1, beta_2, reg, g_2, g_3, g_4),
+    observables=(drift, rest, rest_past),
+)
+
+ADAM_RUN = Setting(
+    "adam-run",
+    "n steps C / sqrt(t) of Adam, regulariser inside the root, on an L-smooth objective with gradients bounded by R",
+    parameters=(n, C, L, Delta, p, R, beta_1, beta_2, reg),
+    observables=(a_m,),
+    facts=(UNBIASED,),
+    random=True,
+)
+
+ADAM_CONSTANT_STEP = Setting(
+    "adam-constant-step",
+    "n steps alpha of Adam, second moment corrected, on an L-smooth objective with gradients bounded by R - reg",
+    parameters=(n, alpha, L, Delta, p, R, beta_1, beta_2, reg),
+    observables=(a,),
+    facts=(UNBIASED,),
+    random=True,
+)
+
+ADAM_PREDICTABLE_RUN = Setting(
+    "adam-predictable-run",
+    "n steps C / sqrt(t) of Adam without momentum, preconditioned by past gradients, on an L-smooth objective",
+    parameters=(n, C, L, Delta, R, beta_2, reg),
+    observables=(a, sigma2, a_A, a_AA, sigma2_A, F),
+    facts=(UNBIASED,),
+    random=True,
+)
+
+DEEP_ADAM_RUN = Setting(
+    "deep-gaussian-vae-adam-run",
+    "Adam with momentum on a radially clipped deep Gaussian VAE",
+    parameters=(*DEEP_CONSTANTS, r, G_r),
+    observables=(F,),
+    random=True,
+    refines=ADAM_RUN,
+)
+
+DEEP_ADAM_PREDICTABLE_RUN = Setting(
+    "deep-gaussian-vae-adam-predictable-run",
+    "Adam without momentum, preconditioned by past gradients, on a radially clipped deep Gaussian VAE",
+    parameters=(*DEEP_CONSTANTS, r, G_r),
+    observables=(),
+    random=True,
+    refines=ADAM_PREDICTABLE_RUN,
 )

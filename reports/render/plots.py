@@ -250,3 +250,16 @@ def _line(given: Mapping[str, Sequence[float]], name: str) -> list[tuple[float, 
         return places
     step = (len(places) - 1) / (SAMPLES - 1)
     return [places[round(i * step)] for i in range(SAMPLES)]
+
+
+def lines(identity: str, title: str, labels: tuple[str, str], given: Mapping[str, Sequence[float]]) -> Markup:
+    """Curves over "x" with a band from "low" to "high", the vertical axis logarithmic where all is positive."""
+    found = {name: _line(given, name) for name in given if name != "x"}
+    xs, ys = ([place[i] for line in found.values() for place in line] for i in (0, 1))
+    x, y = _axes(xs, ys, log=(False, min(ys) > 0))
+    body = _band(found["low"], found["high"], x, y)
+    for name in sorted(found.keys() - {"low", "high"}):
+        path = _path((x.at(p), y.at(q)) for p, q in found[name])
+        body += f'<path class="line {name if name in _STYLES else "other"}" d="{path}"/>'
+    described = "; ".join(f"{name} ends at {line[-1][1]:.3g}" for name, line in found.items()) + "."
+    return _frame(identity, title, described, labels, x, y, body)
