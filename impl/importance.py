@@ -202,7 +202,7 @@ def _tabulate(law: _Law, nodes: Vector) -> _Tables:
     return _Tables(*(np.concatenate(parts) for parts in zip(*small, *large, strict=True)))
 
 
-def _chunks(nodes: Vector, size: int = 32) -> list[Vector]:
+def _chunks(nodes: Vector, size: int = 32) -> list[np.ndarray]:
     return [nodes[k : k + size] for k in range(0, len(nodes), size)]
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 ROUND_UP = 1 + 1e-12
 
 
-def product(left: Float[Tensor, "m n R"], right: Float[Tensor, "n p R"]) -> Float[Tensor, "m p R"]:
+def product(left: Float[Tensor, "m n #R"], right: Float[Tensor, "n p #R"]) -> Float[Tensor, "m p R"]:
     """Matrix product in each replicate, in one fixed order of summation; an axis R of size 1 broadcasts.
 
     A library product may choose its order by R, and then a replicate's bits depend on its neighbours.

@@ -3,14 +3,15 @@
 A task is a function of its name and the brief alone, so it can run in any process; only the parent writes.
 """
 
+import importlib
 import math
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import cma
 from hypothesis import HealthCheck, Phase, find, given, seed, settings, target
 from hypothesis.database import InMemoryExampleDatabase, choices_to_bytes
 from hypothesis.errors import NoSuchExample
@@ -130,7 +131,7 @@ class Bench:
                 self.rows.append(self._fault(fault, instance))
 
     def search(self, part: int, examples: int) -> None:
-        """Draws configurations with Hypothesis; every third part steers towards large ratios. Shrinks what is refuted."""
+        """Draws configurations with Hypothesis, every third part steered to large ratios; shrinks what is refuted."""
         points, steered = [], part % 3 == 2
 
         @seed(part)
@@ -158,6 +159,7 @@ class Bench:
             self._climb(listed, max(POPULATION, evaluations // len(claims)))
 
     def _climb(self, listed: Listed, evaluations: int) -> None:
+        cma = _cma()
         space, points, best = self.space, [], None
         options = {
             "seed": 1,
@@ -166,10 +168,11 @@ class Bench:
             "bounds": [0, 1],
             "maxfevals": evaluations,
         }
-        strategy = cma.CMAEvolutionStrategy(len(space.axes) * [0.5], 0.3, options)
+        # CMA-ES wants two dimensions or more; a spare one is not read.
+        strategy = cma.CMAEvolutionStrategy(max(2, len(space.axes)) * [0.5], 0.3, options)
         while not strategy.stop():
             cubes = strategy.ask()
-            asked = [space.from_cube(cube) for cube in cubes]
+            asked = [space.from_cube(cube[: len(space.axes)]) for cube in cubes]
             found = [self._probe(space.configuration(point), listed) for point in asked]
             strategy.tell(cubes, [-_log_ratio(row) for row in found])
             points += asked
@@ -179,7 +182,9 @@ class Bench:
         self._shrink_refuted(points)
 
     def _probe(self, configuration: Configuration, listed: Listed) -> Row:
-        return self._examine(configuration, "adversary", (listed,))[listed.name]
+        row = self._examine(configuration, "adversary", (listed,))[listed.name]
+        self.judged.setdefault(tuple(sorted(configuration.items())), {})[listed.name] = row
+        return row
 
     # Judging
 
@@ -314,9 +319,17 @@ class Bench:
         return known[_smallest(self.space, point, refuted)]
 
 
+def _cma() -> Any:
+    """The package, imported where it is needed: it takes most of a second, and warns of plots it cannot draw."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return importlib.import_module("cma")
+
+
 def _smallest(space: Space, point: tuple[int, ...], refuted: Any) -> tuple[int, ...]:
     database, key = InMemoryExampleDatabase(), b"witness"
-    database.save(key, choices_to_bytes(space.choices(point)))
+    # Under the key itself Hypothesis keeps what is shrunk already; under this one, what it should still shrink.
+    database.save(key + b".secondary", choices_to_bytes(space.choices(point)))
     phases = (Phase.reuse, Phase.shrink)
     options = settings(database=database, deadline=None, phases=phases, suppress_health_check=list(HealthCheck))
     try:

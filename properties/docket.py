@@ -124,7 +124,8 @@ def load_file(path: Path) -> tuple[tuple[Listed, ...], tuple[Experiment, ...]]:
         raise BadInput(f"{where}: syntax error: {failure.msg}") from None
     except (Exception, SystemExit) as failure:
         raise BadInput(f"{path}:{_line_in(path, failure)}: {type(failure).__name__}: {_one_line(failure)}") from None
-    listed = listed_in(module, path.stem)
+    known = {id(x.claim) for x in catalogue()}
+    listed = tuple(x for x in listed_in(module, path.stem) if id(x.claim) not in known)
     if not listed:
         raise BadInput(f"{path}: defines no Claim; assign one to a name, as in MY_BOUND = Claim(...)")
     return listed, experiments_in(module)

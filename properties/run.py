@@ -21,7 +21,7 @@ from rich.console import Console
 
 from elbound import __version__
 from elbound.impl.device import deterministic
-from elbound.properties.campaign import Outcome, Task, outcomes, run_task, tasks_of
+from elbound.properties.campaign import Outcome, Task, outcomes, tasks_of
 from elbound.properties.docket import BadInput, Brief, docket_of, papers
 from elbound.properties.evidence.budget import Budget
 from elbound.reports.ledger import Ledger, LedgerError
@@ -91,15 +91,14 @@ def _end_with_parent() -> None:
 
 @contextlib.contextmanager
 def judging(brief: Brief, tasks: list[Task], count: int) -> Iterator[Iterator[Outcome]]:
-    """The outcomes as they come, from single-threaded worker processes, or from this process for a count of one."""
-    device = brief.context.device
-    if count == 1:
-        prepare(device)
-        yield (run_task(brief, task) for task in tasks)
-        return
+    """The outcomes as they come, from single-threaded worker processes.
+
+    Even a single worker is a process: in this one, Hypothesis's callback of the garbage collector can swallow an
+    interrupt.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["elbound.properties.campaign"])
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=serve, initargs=(device,))
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=serve, initargs=(brief.context.device,))
     try:
         yield outcomes(brief, tasks, pool)
     except BaseException:

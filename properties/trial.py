@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
-from sympy import Eq, Expr, Ge
+from sympy import Eq, Expr, Ge, IndexedBase
 from sympy.core.relational import Relational
 
 from elbound.properties.arithmetics import Enclosures, Floats, Replicates
@@ -89,8 +89,8 @@ class Trial:
             if isinstance(self.measurement, Series) and claim.is_rate:
                 return self._rate(claim, self.measurement)
             return self._exact(claim)
-        except (CannotEvaluate, ValueError, ArithmeticError, KeyError) as failure:
-            return Judgement(Verdict.ERROR, reason=f"{type(failure).__name__}: {failure}")
+        except (CannotEvaluate, ValueError, ArithmeticError, KeyError, RuntimeError) as failure:
+            return Judgement(Verdict.ERROR, reason=f"{type(failure).__name__}: {' '.join(str(failure).split())}")
 
     @cached_property
     def _enclosed(self) -> Evaluation:
@@ -190,10 +190,15 @@ class Trial:
     def _nonnegative_combination(self, claim: Claim, observable: Any) -> bool:
         if not claim.affine(claim.left):
             return False
-        # With the observable anywhere in [0, 1], a negative coefficient would reach below zero.
-        unit = Everywhere(Interval.between(0.0, 1.0))
-        low = Evaluation(self.situation.enclosed | {observable: unit}, Enclosures())(claim.left).low
-        return bool(low >= -ROUNDING_SHARE)
+        # With the observable anywhere in [0, 1], a negative coefficient would reach below the value at zero.
+        floor, reach = (self._left_within(claim, observable, top) for top in (0.0, 1.0))
+        slack = ROUNDING_SHARE * float(reach.high - floor.low)
+        return bool(floor.low >= -slack and reach.low >= floor.low - slack)
+
+    def _left_within(self, claim: Claim, observable: Any, top: float) -> Interval:
+        held = Interval.between(0.0, top)
+        value = Everywhere(held) if isinstance(observable, IndexedBase) else held
+        return _single(Evaluation(self.situation.enclosed | {observable: value}, Enclosures())(claim.left))
 
     def curves(self, claim: Claim) -> dict[str, list[float]]:
         """Both sides at shorter horizons of the same run, for pictures; empty where the setting has no steps."""
@@ -287,8 +292,8 @@ class _Bet:
 
     @property
     def top(self) -> float:
-        """The sure bound on the larger side less the smaller."""
-        return float(self.high.high - self.low.low) * (1 + ROUNDING_SHARE)
+        """A sure bound on the larger side less the smaller; positive also where that is never positive."""
+        return _widened(float(self.high.high), float(self.low.low))
 
     @property
     def certain(self) -> bool:
@@ -307,7 +312,8 @@ class _Bet:
             sides = (_middle(self.low), _middle(self.high))
             left, right = reversed(sides) if self.swapped else sides
             return Judgement(Verdict.REFUTED, SURE, left=left, right=right, ratio=_quotient(*sides))
-        if not (math.isfinite(self.top) and self.top > 0):
+        ends = (self.top,) if not self.two_sided else (self.top, float(self.low.high - self.high.low))
+        if not all(map(math.isfinite, ends)) and self.variance is None:
             return Judgement(Verdict.ERROR, reason=f"no sure bound on right - left: {self.top}; declare finite ranges")
         return None
 
@@ -332,8 +338,7 @@ class _Bet:
         difference = smaller - factor * larger
         if self.two_sided:
             return difference
-        top = (factor * float(self.high.high) - float(self.low.low)) * (1 + ROUNDING_SHARE)
-        return 1.0 + difference / top
+        return 1.0 + difference / _widened(factor * float(self.high.high), float(self.low.low))
 
     def run(self, parts: Any, threshold: float) -> tuple[EProcess, tuple[Floats, Floats]]:
         """Bet until the threshold is passed at the end of a chunk, or no part is left; what was read, both sides."""
@@ -366,6 +371,11 @@ class _Bet:
 
         certified = _last_true(refuted, ratio * 1e-6, ratio)
         return certified, ratio / certified if certified > 0 else math.inf
+
+
+def _widened(high: float, low: float) -> float:
+    """High - low and a little more, so that rounding never makes a bet negative, nor the bound zero."""
+    return (high - low) * (1 + ROUNDING_SHARE) + ROUNDING_SHARE**2 * (abs(high) + abs(low)) + TINY
 
 
 def _last_true(test: Any, low: float, high: float) -> float:

@@ -70,9 +70,7 @@ def main() -> int:
     loop = statistics.median(times["autograd loop"])
     sys.stdout.write(f"{'way':<16}{'ns per replicate-step':>24}{'loop / way':>12}\n")
     for name, found in times.items():
-        sys.stdout.write(
-            f"{name:<16}{statistics.median(found):>24,.0f}{loop / statistics.median(found):>12,.0f}\n"
-        )
+        sys.stdout.write(f"{name:<16}{statistics.median(found):>24,.0f}{loop / statistics.median(found):>12,.0f}\n")
     return 0
 
 

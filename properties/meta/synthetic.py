@@ -202,9 +202,7 @@ def rows(size: int = 60) -> list[Row]:
         row("landscape/infimum", 2, version="wrong: survivor"),
         row("landscape/infimum", 3, verdict=Verdict.ERROR, reason=HOSTILE, ratio=None, left=None, right=None),
         row(hostile, 0, origin=HOSTILE, experiment=HOSTILE, configuration={HOSTILE: HOSTILE}, ratio=math.inf),
-        row(
-            hostile, 1, parameters={HOSTILE: math.nan}, right=0.0, data=HOSTILE, curves={HOSTILE: [1.0, -2.0]}
-        ),
+        row(hostile, 1, parameters={HOSTILE: math.nan}, right=0.0, data=HOSTILE, curves={HOSTILE: [1.0, -2.0]}),
         fallen(hostile, f"wrong: {HOSTILE}", origin=f"instance: {HOSTILE}"),
         fallen("findings/loss-to-zero", "", ratio=3.5, origin="adversary", curves=curve(40)),
         fallen("findings/loss-to-zero", "", 1, ratio=2.5, origin="shrunk"),

@@ -6,7 +6,22 @@ from functools import cache
 
 import pytest
 import sympy
-from sympy import Expr, IndexedBase, Integer, Rational, Symbol, cosh, diff, exp, integrate, log, oo, simplify, sinh, tanh
+from sympy import (
+    Expr,
+    IndexedBase,
+    Integer,
+    Rational,
+    Symbol,
+    cosh,
+    diff,
+    exp,
+    integrate,
+    log,
+    oo,
+    simplify,
+    sinh,
+    tanh,
+)
 
 from elbound.properties.experiment import Experiment, experiments
 from elbound.theory import settings, symbols
@@ -186,9 +201,9 @@ def test_the_sharp_rates_weights_are_positive_below_two_over_the_smoothness() ->
 
 
 def test_the_sharp_rates_bound_grows_with_the_gap_and_the_noise() -> None:
-    """The bound is affine in Delta and in the noise; its slopes are one over the weight and gamma^2 L / 2 times that."""
+    """The bound is affine in Delta and in the noise, with slopes 1 / weight and gamma^2 L / 2 / weight."""
     few = sgd_sharp.SGD_SHARP.right.subs(n, 3).doit()
-    total = sgd_sharp.total(sgd_sharp.weight).subs(n, 3).doit()
+    total = settings.total(sgd_sharp.weight).subs(n, 3).doit()
     assert simplify(diff(few, Delta) * total) == 1
     for step in (1, 2, 3):
         slope = diff(few.xreplace({sigma2[step]: x}), x)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sympy import Abs, Eq, Expr, Ge, IndexedBase, Le, Ne, Rational, Sum, Symbol, log, sqrt, tanh
+from sympy import Abs, Eq, Expr, Ge, Gt, IndexedBase, Le, Lt, Ne, Rational, Sum, Symbol, log, sqrt, tanh
 from sympy import S as Singletons
 
 from elbound.theory import symbols
@@ -33,13 +33,15 @@ def refusal(relation: Any, **others: Any) -> str:
     return message
 
 
-@pytest.mark.parametrize("decided", [Le(X, X), Ge(1, 2), Eq(p, p), Le(-X, 0), Singletons.true, X + Y, "X <= Y"], ids=str)
+@pytest.mark.parametrize(
+    "decided", [Le(X, X), Ge(1, 2), Eq(p, p), Le(-X, 0), Singletons.true, X + Y, "X <= Y"], ids=str
+)
 def test_what_sympy_decides_or_cannot_weigh_is_no_relation(decided: Any) -> None:
     assert "not a relation <=, >= or = left open" in refusal(decided)
     assert "wrong version 'odd'" in refusal(Le(X, p), wrong={"odd": decided})
 
 
-@pytest.mark.parametrize("strict", [X < p, X > p, Ne(X, p)], ids=str)
+@pytest.mark.parametrize("strict", [Lt(X, p), Gt(X, p), Ne(X, p)], ids=str)
 def test_strict_relations_cannot_be_weighed(strict: Any) -> None:
     assert "not a relation" in refusal(strict)
 
@@ -104,7 +106,7 @@ def test_a_setting_has_all_of_the_setting_it_refines_and_serves_both() -> None:
     Claim(finest, Le(X, extra), assuming=(CERTAIN, OTHER))
 
 
-RUN = {n: 4, C: 0.5, L: 2.0, Delta: 1.0, sigma2: lambda index: 3.0, a: lambda index: 0.25}
+RUN = {n: 4, C: 0.5, L: 2.0, Delta: 1.0, sigma2: lambda _: 3.0, a: lambda _: 0.25}
 BOTH = frozenset({UNBIASED, SMOOTH})
 
 

@@ -186,9 +186,7 @@ FUNCTIONS: dict[str, tuple[Callable[[Any], Any], float, float]] = {
 @pytest.mark.parametrize("name", FUNCTIONS)
 @quiet
 @given(st.data())
-def test_a_function_encloses_its_values_on_points_and_on_boxes(
-    A: Arithmetic, name: str, data: st.DataObject
-) -> None:
+def test_a_function_encloses_its_values_on_points_and_on_boxes(A: Arithmetic, name: str, data: st.DataObject) -> None:
     exact, low, high = FUNCTIONS[name]
     left, inner, right = sorted(data.draw(st.lists(st.floats(low, high), min_size=3, max_size=3)))
     with mpmath.workprec(600):
@@ -216,9 +214,7 @@ def test_few_bits_widen_an_enclosure_and_never_break_it(name: str, data: st.Data
 def test_a_bad_guess_of_the_arc_cosine_is_widened_until_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     A = mpmath_intervals(64)
     for offset in (-0.01, 0.01):
-        monkeypatch.setattr(
-            type(A), "_guess_acos", lambda self, x, by=offset: self.iv.mpf(math.acos(float(x.a)) + by)
-        )
+        monkeypatch.setattr(type(A), "_guess_acos", lambda self, x, by=offset: self.iv.mpf(math.acos(float(x.a)) + by))
         for x in (-0.9, 0.0, 0.3):
             low, high = A.ends(A.acos(A.hull(x, x)))
             assert low <= math.acos(x) <= high

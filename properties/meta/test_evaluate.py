@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sympy import (
@@ -63,10 +63,14 @@ STEPS, REPLICATES = 4, 2
 
 
 def quiet(examples: int) -> settings:
-    """The terms of every search here."""
-    skipped = list(HealthCheck)
+    """The terms of every search here; no explanations, which take minutes with sympy."""
     return settings(
-        max_examples=examples, deadline=None, derandomize=True, database=None, suppress_health_check=skipped
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
     )
 
 
@@ -294,9 +298,13 @@ def drawn(name: str, symbol: Any) -> float:
 SIDES = [(x, side) for x in catalogue() for side in (x.claim.left, x.claim.right)]
 
 
-@pytest.mark.parametrize(("listed", "side"), SIDES, ids=[f"{x.name}: {place % 2}" for place, (x, _) in enumerate(SIDES)])
+@pytest.mark.parametrize(
+    ("listed", "side"), SIDES, ids=[f"{x.name}: {place % 2}" for place, (x, _) in enumerate(SIDES)]
+)
 def test_both_sides_of_every_claim_have_the_value_that_sympy_gives(listed: Listed, side: Expr) -> None:
-    numbers, curves, intervals = {}, {}, {}
+    numbers: dict[Any, Any] = {}
+    curves: dict[Any, Any] = {}
+    intervals: dict[Any, Any] = {}
     for symbol in symbols_of(side):
         if isinstance(symbol, IndexedBase):
             # Exact in every arithmetic, whatever the index, which may be as large as 2^20.

@@ -159,9 +159,7 @@ def miss_probability(law: Law, factor: float, limit: int, goal: float) -> float:
     growth = [float(np.mean(np.log1p(bet * (y - 1)))) for bet in bets]
     log_f = np.log1p(bets[int(np.argmax(growth))] * (y - 1))
     need = math.log(64 * goal)
-    bounds = [
-        s * need + limit * math.log(float(np.mean(np.exp(-s * log_f)))) for s in np.linspace(0.02, 1.5, 40)
-    ]
+    bounds = [s * need + limit * math.log(float(np.mean(np.exp(-s * log_f)))) for s in np.linspace(0.02, 1.5, 40)]
     return math.exp(min(0.0, *bounds))
 
 
@@ -332,15 +330,11 @@ def test_each_bet_of_mean_at_most_one_is_an_e_variable_on_two_point_laws(low: fl
 
 @quiet
 @given(st.floats(1.01, 50), st.floats(1e-3, 1e3), st.floats(0, 1))
-def test_each_bet_of_mean_at_least_is_an_e_variable_on_extremal_laws(
-    kappa: float, bound: float, share: float
-) -> None:
+def test_each_bet_of_mean_at_least_is_an_e_variable_on_extremal_laws(kappa: float, bound: float, share: float) -> None:
     # On {low, high} with mean b the second moment is kappa b^2 when (b - low)(high - b) = (kappa - 1) b^2.
     low = share * bound * 0.99
     high = bound + (kappa - 1) * bound**2 / (bound - low)
-    assert is_e_variable(
-        MeanAtLeast(bound, kappa=kappa * (1 + 8 * UNIT)), [low, high], centred(low, high, bound)
-    )
+    assert is_e_variable(MeanAtLeast(bound, kappa=kappa * (1 + 8 * UNIT)), [low, high], centred(low, high, bound))
     assert is_e_variable(MeanAtLeast(bound, top=high), [low, high], centred(low, high, bound))
 
 
@@ -379,9 +373,7 @@ class FixedBet(MixtureOfProducts):
         (FixedBet(-0.1, floor=0.0), (0.0, 20.0)),
     ],
 )
-def test_a_bet_outside_zero_one_is_caught_by_the_exact_check(
-    wrong: FixedBet, law: tuple[float, float]
-) -> None:
+def test_a_bet_outside_zero_one_is_caught_by_the_exact_check(wrong: FixedBet, law: tuple[float, float]) -> None:
     assert not is_e_variable(wrong, list(law), centred(*law, 1.0))
     assert is_e_variable(FixedBet(0.5), list(law), centred(*law, 1.0))
 
@@ -442,9 +434,7 @@ def exact_mixture(y: list[Fraction]) -> Fraction:
     coefficients = [Fraction(1)]
     for value in y:
         padded = [Fraction(0), *coefficients]
-        coefficients = [
-            a + (value - 1) * b for a, b in zip([*coefficients, Fraction(0)], padded, strict=True)
-        ]
+        coefficients = [a + (value - 1) * b for a, b in zip([*coefficients, Fraction(0)], padded, strict=True)]
     return sum((c * Fraction(math.comb(2 * k, k), 4**k) for k, c in enumerate(coefficients)), Fraction(0))
 
 
@@ -486,9 +476,7 @@ PROCESSES: list[Callable[[], EProcess]] = [
 
 @quiet
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=70), st.data())
-def test_the_evidence_is_the_same_to_the_bit_however_the_draws_are_cut(
-    draws: list[float], data: st.DataObject
-) -> None:
+def test_the_evidence_is_the_same_to_the_bit_however_the_draws_are_cut(draws: list[float], data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(draws)), max_size=5)))
     for make in PROCESSES:
         whole, pieces = make(), make()
@@ -580,9 +568,7 @@ def test_bad_input_is_refused_with_one_line(wrong: Callable[[], object]) -> None
 
 @quiet
 @given(st.lists(st.floats(1e-3, 1e3), min_size=5, max_size=60), st.sampled_from([20.0, 1e3, 1e6]))
-def test_the_lower_bound_is_where_the_evidence_crosses_the_threshold(
-    draws: list[float], threshold: float
-) -> None:
+def test_the_lower_bound_is_where_the_evidence_crosses_the_threshold(draws: list[float], threshold: float) -> None:
     x, goal = np.array(draws), math.log(threshold)
     bound = lower_bound(x, threshold)
     assert MeanAtMostOne().update(x / (bound * (1 - 1e-9))) >= goal - 1e-9

@@ -44,9 +44,7 @@ constants = st.floats(1e-3, 1e3)
 
 @quiet
 @given(exponents, constants, st.integers(2, 12), st.floats(1.2, 8))
-def test_an_exact_power_law_gives_its_exponent_everywhere(
-    a: float, c: float, points: int, base: float
-) -> None:
+def test_an_exact_power_law_gives_its_exponent_everywhere(a: float, c: float, points: int, base: float) -> None:
     m = base ** np.arange(1, points + 1)
     values = c * m**-a
     # log m up to 12 log 8 = 25 and |a| <= 3: logs of size 82 err by 82 * 4 u, over steps of at least log 1.2
@@ -127,18 +125,14 @@ def test_the_certified_secant_of_simulated_means_is_narrow_and_right() -> None:
     # 0.2.
     rng = generator("secant")
     first, last = (mean * rng.exponential(size=1024) for mean in (1.0, 1024**-0.5))
-    (lower1, upper1), (lower2, upper2) = (
-        (lower_bound(x, 1e6), upper_bound(x, 1e6, kappa=2.0)) for x in (first, last)
-    )
+    (lower1, upper1), (lower2, upper2) = ((lower_bound(x, 1e6), upper_bound(x, 1e6, kappa=2.0)) for x in (first, last))
     low, high = certified_secant(lower1, upper1, lower2, upper2, 1.0, 1024.0)
     assert low < 0.5 < high < low + 0.2
 
 
 @quiet
 @given(exponents, st.floats(-5, 5), st.floats(0.1, 2), st.floats(1, 100), st.floats(1.5, 8))
-def test_richardson_removes_a_known_correction_exactly(
-    a: float, c: float, beta: float, m: float, ratio: float
-) -> None:
+def test_richardson_removes_a_known_correction_exactly(a: float, c: float, beta: float, m: float, ratio: float) -> None:
     near, far = (a + c * x**-beta for x in (m, ratio * m))
     # Two slopes of size 8, each rounded a few times, divided by at least 1.5^0.1 - 1 = 0.04.
     assert richardson(near, far, beta, ratio) == pytest.approx(a, abs=16 * 8 * 8 * UNIT / 0.04)
@@ -148,9 +142,7 @@ def test_richardson_removes_a_known_correction_exactly(
 # ---------------------------------------------------------------------------------------------
 
 
-def judged(
-    truth: Callable[[Floats], Floats], log_power: float = 0.0, band: tuple[float, float] = BAND
-) -> RateVerdict:
+def judged(truth: Callable[[Floats], Floats], log_power: float = 0.0, band: tuple[float, float] = BAND) -> RateVerdict:
     """Base 4, J = 8, cv 1, R = 1600; noise is normal on the log scale."""
     rng, error = generator("rule"), np.full(8, 1 / math.sqrt(1600))
 

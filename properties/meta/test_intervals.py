@@ -66,9 +66,7 @@ def test_a_binary_operation_holds_the_exact_result(
 
 @quiet
 @given(point_in_interval(), st.integers(-7, 9))
-def test_an_integer_power_and_absolute_value_hold_the_exact_result(
-    given_: tuple[float, Interval], power: int
-) -> None:
+def test_an_integer_power_and_absolute_value_hold_the_exact_result(given_: tuple[float, Interval], power: int) -> None:
     inner, interval = given_
     assert holds(abs(interval), abs(Fraction(inner)))
     assert holds(-interval, -Fraction(inner))
@@ -106,9 +104,7 @@ def test_a_function_holds_the_exact_result(name: str, data: st.DataObject) -> No
 def test_the_libraries_here_keep_the_assumed_distance_from_the_exact_value(name: str) -> None:
     # Measures assumption (2) of the module on 1500 points: the exact value within ULPS doubles of the
     # computed one.
-    low, high = {"exp": (-700, 700), "log": (1e-3, 1e3), "asin": (-1, 1), "acos": (-1, 1)}.get(
-        name, (-6.0, 6.0)
-    )
+    low, high = {"exp": (-700, 700), "log": (1e-3, 1e3), "asin": (-1, 1), "acos": (-1, 1)}.get(name, (-6.0, 6.0))
     x = np.linspace(low, high, 1500)
     computed = UNARY[name][0](Interval.of(x))
     with mpmath.workprec(400):
@@ -116,9 +112,7 @@ def test_the_libraries_here_keep_the_assumed_distance_from_the_exact_value(name:
         inside = [holds(computed[i], value) for i, value in enumerate(exact)]
         nearest = np.array([float(value) for value in exact])
     assert all(inside)
-    spread = (
-        2 * ULPS * np.spacing(np.abs(nearest)) * 2
-    )  # widened by ULPS either way, twice where the exponent changes
+    spread = 2 * ULPS * np.spacing(np.abs(nearest)) * 2  # widened by ULPS either way, twice where the exponent changes
     assert bool(np.all(computed.width <= spread + 5e-324 * 4 * ULPS))
 
 
@@ -197,9 +191,7 @@ def test_log_sqrt_and_arcs_take_the_part_inside_their_domain() -> None:
     assert (part**0.5).contains(2.0)
 
 
-@pytest.mark.parametrize(
-    "function", [intervals.log, intervals.sqrt, intervals.asin, intervals.acos, lambda x: x**0.5]
-)
+@pytest.mark.parametrize("function", [intervals.log, intervals.sqrt, intervals.asin, intervals.acos, lambda x: x**0.5])
 def test_an_argument_outside_the_domain_is_refused(function: Callable[[Interval], Interval]) -> None:
     with pytest.raises(ValueError, match="outside"):
         function(Interval(np.array([-3.0, 0.5]), np.array([-2.0, 0.5])))
@@ -235,9 +227,7 @@ def test_numbers_and_arrays_mix_and_broadcast() -> None:
     assert (Interval.of(1.0) + 1.0).contains(mixed[0, 1].middle)
 
 
-@pytest.mark.parametrize(
-    ("low", "high"), [(1.0, 0.0), (math.nan, 0.0), (0.0, math.nan), (math.inf, math.inf)]
-)
+@pytest.mark.parametrize(("low", "high"), [(1.0, 0.0), (math.nan, 0.0), (0.0, math.nan), (math.inf, math.inf)])
 def test_crossed_or_undefined_ends_are_refused(low: float, high: float) -> None:
     with pytest.raises(ValueError, match="low <= high must hold"):
         Interval(np.asarray(low), np.asarray(high))

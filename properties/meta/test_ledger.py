@@ -122,9 +122,7 @@ def test_after_kill_9_whole_tasks_are_there_and_the_run_goes_on(tmp_path: Path, 
         finished = ledger.finished_tasks()
         assert finished >= {f"task {number}" for number in told}
         expected = [
-            synthetic.row("descent/sgd-sharp", 40 * task + i)
-            for task in range(len(finished))
-            for i in range(40)
+            synthetic.row("descent/sgd-sharp", 40 * task + i) for task in range(len(finished)) for i in range(40)
         ]
         assert documents(ledger.rows()) == documents(expected)
         assert not ledger.closed

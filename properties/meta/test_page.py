@@ -69,9 +69,7 @@ def assert_sound(text: str) -> Reader:
     for reference in read.values("aria-labelledby"):
         assert set(reference.split()) <= set(ids)
     names = {name for _, name, _ in read.attributes}
-    assert not {
-        name for name in names if name.startswith("on") or name in ("src", "srcset", "style", "action")
-    }
+    assert not {name for name in names if name.startswith("on") or name in ("src", "srcset", "style", "action")}
     assert not re.search(r"url\(|@import|http-equiv|[^\s]fetch\(", text)
     return read
 
@@ -152,9 +150,7 @@ def test_three_thousand_rows_stay_a_small_page_and_thinning_is_said() -> None:
 
 
 def test_an_empty_run_still_makes_a_page_that_says_so(tmp_path: Path) -> None:
-    text = render(synthetic.write(tmp_path / "ledger.sqlite", [], [], {}), tmp_path).read_text(
-        encoding="utf-8"
-    )
+    text = render(synthetic.write(tmp_path / "ledger.sqlite", [], [], {}), tmp_path).read_text(encoding="utf-8")
     read = assert_sound(text)
     assert "Nothing was judged." in read.text
     assert "Something could not be judged." in read.text
@@ -215,9 +211,7 @@ def test_only_web_addresses_become_links(link: str) -> None:
 
 
 def test_numbers_are_shown_as_they_are() -> None:
-    assert [
-        number(v) for v in (None, 0.1 + 0.2, -2.0, math.inf, -math.inf, math.nan, 12345, True, "inf")
-    ] == [
+    assert [number(v) for v in (None, 0.1 + 0.2, -2.0, math.inf, -math.inf, math.nan, 12345, True, "inf")] == [
         "–",
         "0.3",
         "−2",
@@ -240,9 +234,7 @@ EXTREME = st.floats() | st.sampled_from([5e-324, 1e-300, 1.7e308, -1.7e308, 0.0,
         st.lists(EXTREME, min_size=2, max_size=2) | st.lists(EXTREME, max_size=4),
     ),
 )
-@example(
-    sides=[(math.nan, math.inf, math.nan)], curve={"x": [1.0, math.nan], "observed": [math.nan, math.inf]}
-)
+@example(sides=[(math.nan, math.inf, math.nan)], curve={"x": [1.0, math.nan], "observed": [math.nan, math.inf]})
 @example(sides=[(1.0, 1.0, 1.0)], curve={"observed": [math.nan, 1.0], "bound": [1.0, math.nan]})
 @settings(PROFILE, max_examples=120)
 def test_any_numbers_make_figures_that_stay_on_their_paper(
@@ -272,9 +264,7 @@ def test_any_numbers_make_figures_that_stay_on_their_paper(
 def test_any_words_and_numbers_make_a_sound_page(
     words: list[str], numbers: list[float | None], verdict: Verdict, version: str
 ) -> None:
-    entry = synthetic.entry(
-        words[0], title=words[1], latex=words[2], statement=words[3], source_link=words[4]
-    )
+    entry = synthetic.entry(words[0], title=words[1], latex=words[2], statement=words[3], source_link=words[4])
     fields = ("left", "right", "ratio", "certified_ratio", "error", "log_e")
     measured: dict[str, Any] = dict(zip(fields, numbers, strict=True))
     row = synthetic.row(

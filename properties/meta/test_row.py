@@ -16,9 +16,7 @@ from elbound.reports.document import Scalar
 from elbound.reports.row import Entry, Row, Verdict
 
 PROFILE = settings(deadline=None, derandomize=True, database=None, max_examples=100)
-FLOATS = st.floats(allow_nan=False) | st.sampled_from(
-    [5e-324, -0.0, math.inf, -math.inf, 1.7976931348623157e308]
-)
+FLOATS = st.floats(allow_nan=False) | st.sampled_from([5e-324, -0.0, math.inf, -math.inf, 1.7976931348623157e308])
 SCALARS = FLOATS | st.integers(-(2**63) + 1, 2**63 - 1) | st.booleans() | st.text(max_size=8)
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -53,9 +51,7 @@ def test_a_row_comes_back_from_json_to_the_last_bit(
     verdict: Verdict,
     reason: str,
 ) -> None:
-    row = synthetic.row(
-        "a/b", configuration=configuration, curves=curves, left=left, verdict=verdict, reason=reason
-    )
+    row = synthetic.row("a/b", configuration=configuration, curves=curves, left=left, verdict=verdict, reason=reason)
     back = Row.from_json(row.to_json())
     for name in Row.READERS:
         assert bits(getattr(back, name)) == bits(getattr(row, name)), name

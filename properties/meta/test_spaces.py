@@ -1,4 +1,4 @@
-"""Families of configurations: grids that reach both ends, shrink to the simple one, and fix situations of their setting.
+"""Families of configurations: grids that reach both ends, shrink to the simple one, and fix their situations.
 
 Situations only; nothing is simulated here. Configurations come from a Halton sequence, the same in every run.
 """
@@ -196,7 +196,7 @@ def test_enclosed_parameters_hold_their_values_and_counts_stay_whole(experiment:
 @EXPERIMENTS
 def test_the_same_configuration_gives_the_same_situation(experiment: Experiment) -> None:
     for configuration, known in list(zip(configurations(experiment), situations(experiment), strict=True))[::20]:
-        again = experiment.situation(dict(reversed(configuration.items())), CONTEXT)
+        again = experiment.situation(dict(reversed(list(configuration.items()))), CONTEXT)
         assert (again.values, again.facts) == (known.values, known.facts)
 
 

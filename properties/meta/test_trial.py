@@ -83,10 +83,12 @@ def test_ratios_of_exact_sides_point_from_the_claim_and_are_certain() -> None:
     above = judged(Claim(STILL, Le(X, 4 * p)), value)
     assert above.ratio == pytest.approx(0.5, rel=8 * EPS)
     assert above.certified_ratio == pytest.approx(1.9 / 4, rel=8 * EPS)
+    assert above.certified_ratio is not None
     assert above.certified_ratio <= 1.9 / 4
     below = judged(Claim(STILL, Ge(X, p)), value)
     assert below.ratio == pytest.approx(0.5, rel=8 * EPS)
     assert below.certified_ratio == pytest.approx(1 / 2.1, rel=8 * EPS)
+    assert below.certified_ratio is not None
     assert below.certified_ratio <= 1 / 2.1
     assert judged(Claim(STILL, Le(X, p + q)), value).ratio is None
 
@@ -200,7 +202,7 @@ def test_the_screen_alone_refutes_nothing(noise: Any) -> None:
     found = judged(Claim(MOVING, Le(X, p)), Sample(draw, {X: RANGE}), {p: 0.5})
     assert found.confirmed
     assert found.verdict is Verdict.SUPPORTED
-    assert found.left == pytest.approx(0.25, abs=6 * 0.5 / Budget().confirm_replicates**0.5)
+    assert found.left == pytest.approx(0.25, abs=6 * 0.5 / Budget().confirm_replicates ** 0.5)
 
 
 def test_fresh_noise_means_fresh_addresses(noise: Any) -> None:
@@ -361,7 +363,7 @@ def test_the_certified_ratio_is_below_the_true_one_and_the_resolution_is_what_li
     assert found.certified_ratio <= found.ratio
     assert found.resolution == pytest.approx(found.ratio / found.certified_ratio, rel=8 * EPS)
     # The spread of this law is 0.1; six deviations of the mean of a screen's replicates, on either side.
-    assert found.ratio == pytest.approx(ratio, rel=2 * 6 * 0.1 / 0.25 / Budget().screen_replicates**0.5)
+    assert found.ratio == pytest.approx(ratio, rel=2 * 6 * 0.1 / 0.25 / Budget().screen_replicates ** 0.5)
 
 
 def test_curves_are_summed_replicate_by_replicate(noise: Any) -> None:

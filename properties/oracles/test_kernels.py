@@ -322,6 +322,7 @@ def test_sampled_entries_have_the_kernel_of_their_noise_and_no_other(activation:
             assert (z <= 6) == (name == protocol), (protocol, name, z)
 
 
+@pytest.mark.usefixtures("no_shape_checks")
 def test_dtype_is_kept_and_bad_inputs_are_refused() -> None:
     single = INPUTS.to(torch.float32)
     assert summand_second_moment(single, single, 0.5, RELU).dtype == torch.float32

@@ -449,6 +449,7 @@ def test_sums_and_products_agree_with_the_library(rows: int, inner_size: int) ->
     torch.testing.assert_close(tree_sum(left), left.sum(0), rtol=0, atol=rows * rows * 4 * EPS)
 
 
+@pytest.mark.usefixtures("no_shape_checks")
 def test_bad_problems_and_radii_are_refused_in_one_line() -> None:
     data, variance = torch.ones(2, 2, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
     good = LinearVAE(data, 1.0, 1.0, variance)
