@@ -67,7 +67,8 @@ def image_patches(count: int, dim: int, seed: int = 0) -> Table:
     places = _words((count,), seed, stream=5) % np.uint64(rows * columns)
     corners = [divmod(int(place), columns) for place in places]
     patches = np.array([image[i : i + side, j : j + side].reshape(-1)[:dim] for i, j in corners])
-    return patches - patches.mean(axis=0)
+    centred: Table = patches - patches.mean(axis=0)
+    return centred
 
 
 def spiked(count: int, dim: int, spikes: tuple[float, ...], seed: int) -> Table:

@@ -229,7 +229,13 @@ class Trial:
         if isinstance(left, Interval):
             return {"x": horizon, "observed": _middle(_single(left)), "bound": _middle(_single(right))}
         low, high = np.quantile(left, (0.1, 0.9)).tolist()
-        return {"x": horizon, "observed": float(np.mean(left)), "bound": float(np.mean(right)), "low": low, "high": high}
+        return {
+            "x": horizon,
+            "observed": float(np.mean(left)),
+            "bound": float(np.mean(right)),
+            "low": low,
+            "high": high,
+        }
 
     # Rates
 

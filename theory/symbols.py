@@ -111,9 +111,7 @@ hessian_theta = quantity(
 bend_sup = quantity(
     "bend_sup", "supremum of the norm of the radial soft-clip's second derivative", r"\sup\|D^2\Phi\|", nonnegative=True
 )
-lam_1x = quantity(
-    "lam_1x", "largest eigenvalue of the second moment of (x, 1)", r"\tilde\lambda", nonnegative=True
-)
+lam_1x = quantity("lam_1x", "largest eigenvalue of the second moment of (x, 1)", r"\tilde\lambda", nonnegative=True)
 ell = quantity("ell", "largest absolute value allowed to the encoder's log-variances", r"\ell", nonnegative=True)
 
 # The same problem at the betas j beta / 3, j = 0, 1, 2, 3
@@ -125,7 +123,9 @@ s2_sampled = quantity(
 hessian_beta = curve("hessian_beta", "spectral norm of the Hessian at the j-th beta", r"\|\nabla^2F\|_{\beta}")
 F_beta = quantity("F_beta", "objective with weight beta and decoder noise sigma_x2", r"F_\beta", real=True)
 F_unit = quantity("F_unit", "objective with weight one and decoder noise beta sigma_x2", "F_1", real=True)
-gain = quantity("gain", "squared norm of the decoder column along the leading direction at the optimum", nonnegative=True)
+gain = quantity(
+    "gain", "squared norm of the decoder column along the leading direction at the optimum", nonnegative=True
+)
 v_K = curve("v_K", "trace of the stochastic gradient's covariance with K latent samples, weights W and V")
 
 # Training runs

@@ -12,7 +12,7 @@ from elbound.properties.evidence.intervals import Interval, maximum
 from elbound.properties.experiment import At, Context, Exact, Experiment, Situation
 from elbound.properties.experiments.gradient_noise import outcomes, sampled_divergence
 from elbound.properties.experiments.linear_vae_ball import gaussian_weights, problem_of
-from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
+from elbound.properties.spaces import Configuration, Count, Linear, Logarithmic, Scalar, Space
 from elbound.theory import symbols
 from elbound.theory.settings import BETA_SWEEP
 
@@ -34,13 +34,12 @@ class BetaSweep(Experiment):
             Logarithmic("sigma_x2", 0.1, 3.0),
             Linear("beta", 0.0, 3.0),
             Logarithmic("D", 0.1, 3.0),
-            Choice("spread", (0.0,)),
             Linear("scale", 0.1, 1.5),
             Count("seed", 0, 2**16),
         )
     )
     _small: ClassVar[dict[str, Scalar]] = {"data": "spiked", "N": 6, "d": 2, "k": 2, "sigma_x2": 0.7, "beta": 1.8}
-    _small |= {"D": 0.8, "spread": 0.0, "scale": 0.8, "seed": 3}
+    _small |= {"D": 0.8, "scale": 0.8, "seed": 3}
     instances = {
         "above the collapse threshold": _small,
         "below the collapse threshold": _small | {"data": "two-valued", "sigma_x2": 3.0, "beta": 3.0},
@@ -52,7 +51,7 @@ class BetaSweep(Experiment):
         problem = problem_of(configuration, context)
         decoder = gaussian_weights(problem, int(configuration["seed"]), float(configuration["scale"])).decoder
         G, D = decoder.T @ decoder, problem.posterior_variance
-        values = {
+        values: dict[str, Any] = {
             "d": problem.data_dim,
             "beta": problem.beta,
             "sigma_x2": problem.noise_variance,
@@ -133,7 +132,7 @@ def _gain(problem: LinearVAE) -> Interval:
 
 
 def _slope_along(problem: LinearVAE, g: float) -> float:
-    """Derivative in g of the objective at V = sqrt(g) u, W = V^T / (g + beta sigma_x2), one latent, from its gradient."""
+    """Derivative in g of the objective at V = sqrt(g) u, W = V^T / (g + beta sigma_x2), from its gradient."""
     lead = torch.linalg.eigh(problem.second_moment).eigenvectors[:, -1:]
     shrink = g + problem.beta * problem.noise_variance
     root = g**0.5
@@ -141,7 +140,7 @@ def _slope_along(problem: LinearVAE, g: float) -> float:
     gradient = single.gradient(Weights((root / shrink * lead.T)[..., None], (root * lead)[..., None]))
     along_decoder = float((gradient.decoder[..., 0] * lead).sum()) / (2 * root)
     along_encoder = float((gradient.encoder[..., 0] * lead.T).sum()) * (1 / (2 * root * shrink) - root / shrink**2)
-    return along_decoder + along_encoder
+    return float(along_decoder + along_encoder)
 
 
 BETA_SWEEP_EXPERIMENT = BetaSweep()

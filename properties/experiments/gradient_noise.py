@@ -34,7 +34,9 @@ def sampled_objective(
     return residual.square().sum() / (2 * noise_variance) + beta * divergence
 
 
-def sampled_divergence(parameters: dict[str, Tensor], x: Tensor, noise: Tensor, noise_variance: float, beta: float) -> Tensor:
+def sampled_divergence(
+    parameters: dict[str, Tensor], x: Tensor, noise: Tensor, noise_variance: float, beta: float
+) -> Tensor:
     """The same with log q - log p at the latent sample in place of the analytic KL."""
     mean, variance = parameters["encoder"] @ x, parameters["log_variance"].exp()
     z = mean + variance.sqrt() * noise
@@ -179,7 +181,9 @@ class NoiseByEnumeration(Experiment):
         return Exact(
             {
                 v: weights.enclosed(joint),
-                v_K: lambda samples: weights.enclosed(between) * shares[0] + weights.enclosed(within) * shares[1] / samples,
+                v_K: lambda samples: (
+                    weights.enclosed(between) * shares[0] + weights.enclosed(within) * shares[1] / samples
+                ),
                 s1: weights.enclosed(between),
                 s2: weights.enclosed(within),
                 s2_l: blocks["log_variance"].enclosed(blocks["log_variance"].parts()[1]),

@@ -37,7 +37,7 @@ def problem_of(configuration: Configuration, context: Context) -> LinearVAE:
     largest = c["D"]
     if c.get("matched"):
         largest = c["beta"] * LinearVAE(data, c["sigma_x2"], c["beta"], ones).largest_moment * c["sigma_x2"]
-    falling = 1 + c["spread"] * torch.arange(c["k"], dtype=data.dtype, device=data.device)
+    falling = 1 + c.get("spread", 0.0) * torch.arange(c["k"], dtype=data.dtype, device=data.device)
     return LinearVAE(data, c["sigma_x2"], c["beta"], largest * ones / falling)
 
 

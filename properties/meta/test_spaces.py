@@ -21,7 +21,7 @@ from elbound.properties.spaces import FINE, Axis, Choice, Configuration, Count, 
 from elbound.theory.catalogue import Listed, catalogue
 from elbound.theory.claim import Fact
 from elbound.theory.evaluate import evaluate
-from elbound.theory.settings import SMOOTH, UNBIASED
+from elbound.theory.settings import SMOOTH, SMOOTH_ON_BALL, UNBIASED
 from elbound.theory.symbols import N, beta, d, i, lam_i
 
 EXPERIMENTS = pytest.mark.parametrize("experiment", experiments(), ids=lambda x: x.key)
@@ -205,6 +205,8 @@ def test_the_same_configuration_gives_the_same_situation(experiment: Experiment)
 ALWAYS: frozenset[tuple[str, Fact | str]] = frozenset(
     {(listed.name, UNBIASED) for listed in catalogue() if UNBIASED in listed.claim.assuming}
     | {("descent/sgd-sharp/order", SMOOTH), ("estimators/variance-split/without", str(N > 1))}
+    | {("descent/sgd-linear-vae-stopped/last-value", SMOOTH_ON_BALL), ("descent/smallest-gradient", SMOOTH)}
+    | {("descent/sgd-linear-vae-stopped/gap", SMOOTH_ON_BALL), ("findings/log-under-uniform-index", SMOOTH)}
 )
 ASSUMPTIONS = [(x, k) for x in catalogue() for k in range(len(x.claim.assuming))]
 
