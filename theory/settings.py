@@ -12,11 +12,17 @@ from elbound.theory.symbols import (
     A_jj,
     B,
     C,
+    D_i,
     D_j,
     D_max,
     D_min,
     Delta,
+    Delta_sup,
     F,
+    F_argmin,
+    F_beta,
+    F_found,
+    F_unit,
     G_norm,
     G_r,
     H_a,
@@ -38,6 +44,7 @@ from elbound.theory.symbols import (
     Q,
     R,
     T,
+    V_norm,
     a,
     a_A,
     a_AA,
@@ -46,6 +53,7 @@ from elbound.theory.symbols import (
     average,
     b_j,
     bend,
+    bend_sup,
     beta,
     beta_1,
     beta_2,
@@ -54,8 +62,10 @@ from elbound.theory.symbols import (
     c_1,
     c_2,
     chi2,
+    code_norm,
     cross,
     curvature_sup,
+    d,
     d_GDG,
     decoder_mean,
     decoder_var,
@@ -67,6 +77,7 @@ from elbound.theory.symbols import (
     drift,
     drop,
     elbo_mu,
+    ell,
     entry_deviation,
     eps_norm,
     est_l,
@@ -75,32 +86,46 @@ from elbound.theory.symbols import (
     expm1_max,
     expm1_norm,
     g,
+    g3,
+    g4,
     g_2,
     g_3,
     g_4,
     g_DD,
+    gain,
+    gamma,
+    gamma_max,
     gap,
     gg_DD,
     growth,
     h2,
     hessian,
+    hessian_2r,
+    hessian_beta,
     hessian_deep,
     hessian_K,
+    hessian_theta,
     k,
     k_fresh,
     k_frozen,
     k_shared,
     kurt,
     lam,
+    lam_1x,
+    lam_i,
     lambda_0,
+    least_curvature,
     least_eigenvalue,
+    least_square,
     log_moment,
     logged,
     m,
     m_a,
     m_g,
     m_mu,
+    mapping2,
     mean2,
+    misfit,
     misfit_sup,
     mismatch2,
     n,
@@ -122,9 +147,11 @@ from elbound.theory.symbols import (
     rise,
     s,
     s1,
+    s1_beta,
     s1_iw,
     s2,
     s2_analytic,
+    s2_beta,
     s2_c,
     s2_iw,
     s2_l,
@@ -135,6 +162,7 @@ from elbound.theory.symbols import (
     shift2,
     sigma2,
     sigma2_A,
+    sigma_sup2,
     sigma_x2,
     slip,
     slope_inf,
@@ -154,8 +182,10 @@ from elbound.theory.symbols import (
     tr_GD,
     tr_GDG,
     tr_S,
+    uniform_average,
     v,
     v_iw,
+    v_K,
     v_path,
     v_score,
     w_max,
@@ -188,6 +218,53 @@ LINEAR_VAE_BALL = Setting(
     observables=(hessian,),
 )
 
+LINEAR_VAE_POINT = Setting(
+    "linear-vae-point",
+    "a point (W, V) of the ball of radius r of a Linear VAE with fixed encoder variances, and the point (2W, 2V)",
+    parameters=(),
+    observables=(V_norm, code_norm, misfit, hessian_2r),
+    refines=LINEAR_VAE_BALL,
+)
+
+LINEAR_VAE_OFFSETS = Setting(
+    "linear-vae-offsets",
+    "a point of the ball of radius r in the weights and offsets (W, V, b, c) of a Linear VAE, encoder variances fixed",
+    parameters=(lam, lam_1x, sigma_x2, beta, D_max, r),
+    observables=(hessian,),
+)
+
+LINEAR_VAE_LEARNED_VARIANCE = Setting(
+    "linear-vae-learned-variance",
+    "a point of the ball of radius r in the weights (W, V) of a Linear VAE, log-variances learned within [-ell, ell]",
+    parameters=(lam, sigma_x2, beta, r, ell),
+    observables=(hessian,),
+)
+
+RADIAL_CLIP = Setting(
+    "radial-clip",
+    "the radial soft-clip theta / sqrt(1 + |theta|^2 / r^2) onto the ball of radius r",
+    parameters=(r,),
+    observables=(bend_sup,),
+)
+
+CLIPPED_LINEAR_VAE = Setting(
+    "clipped-linear-vae",
+    "a point theta of a Linear VAE whose weights are a radial soft-clip of theta onto the ball of radius r",
+    parameters=(lam, sigma_x2, beta, D_max, r, G_r),
+    observables=(hessian_theta,),
+)
+
+FIXED_VARIANCES = Fact("fixed variances", "the encoder's variances are fixed")
+LEARNED_VARIANCES = Fact("learned variances", "the encoder's variances are learned")
+
+LINEAR_VAE_LANDSCAPE = Setting(
+    "linear-vae-landscape",
+    "a Linear VAE over all its weights (W, V), encoder variances fixed or learned",
+    parameters=(d, k, sigma_x2, beta, lam_i, D_i),
+    observables=(F_argmin, F_found, least_curvature),
+    facts=(FIXED_VARIANCES, LEARNED_VARIANCES),
+)
+
 WITH_REPLACEMENT = Fact("with replacement", "the batch is drawn with replacement")
 WITHOUT_REPLACEMENT = Fact("without replacement", "the batch is drawn without replacement")
 
@@ -198,7 +275,7 @@ GRADIENT_NOISE = Setting(
         *(B, K, N, sigma_x2, kurt, tr_S, tr_D, tr_GD, tr_GDG),
         *(mean2, residual2, cross, g_DD, gg_DD, d_GDG, residual_D),
     ),
-    observables=(v, s1, s2, s2_l, s2_c),
+    observables=(v, s1, s2, s2_l, s2_c, v_K),
     facts=(WITH_REPLACEMENT, WITHOUT_REPLACEMENT),
 )
 
@@ -231,6 +308,13 @@ QUADRATIC_INTEGRAND = Setting(
     refines=SCORE_AND_PATHWISE,
 )
 
+BETA_SWEEP = Setting(
+    "beta-sweep",
+    "one Linear VAE, its weights and data, at the betas j beta / 3 for j = 0, 1, 2, 3",
+    parameters=(d, beta, sigma_x2, lam, D_max, tr_S, tr_D, tr_GD, tr_GDG),
+    observables=(s1_beta, s2_beta, s2_sampled, hessian_beta, F_beta, F_unit, gain),
+)
+
 UNBIASED = Fact("unbiased", "the stochastic gradient has the gradient as its mean, given the past")
 SMOOTH = Fact("smooth", "the gradient of the objective is L-Lipschitz")
 SMOOTH_ON_BALL = Fact(
@@ -240,7 +324,7 @@ SMOOTH_ON_BALL = Fact(
 SGD_RUN = Setting(
     "sgd-run",
     "n steps of SGD with step size C / sqrt(t)",
-    parameters=(n, C, L, Delta),
+    parameters=(n, C, L, Delta, Delta_sup, sigma_sup2),
     observables=(a, sigma2, F),
     facts=(UNBIASED, SMOOTH, SMOOTH_ON_BALL),
     random=True,
@@ -265,6 +349,15 @@ DEEP_RUN = Setting(
     "SGD on a deep Gaussian VAE whose weights are a radial soft-clip of the trained ones",
     parameters=(*DEEP_CONSTANTS, r, G_r),
     observables=(slip, bend, z_score),
+    random=True,
+    refines=SGD_RUN,
+)
+
+STOPPED_LINEAR_VAE_RUN = Setting(
+    "stopped-linear-vae-run",
+    "SGD on a Linear VAE until its weights leave the ball of radius r; from then on all but the objective is zero",
+    parameters=(lam, sigma_x2, beta, D_max, r),
+    observables=(g3, g4),
     random=True,
     refines=SGD_RUN,
 )
@@ -302,11 +395,28 @@ BBVI_RUN = Setting(
     refines=SGD_RUN,
 )
 
+PROJECTED_LINEAR_VAE_RUN = Setting(
+    "projected-linear-vae-run",
+    "SGD with step size C / sqrt(t) on a Linear VAE, projected onto the ball of radius r after each step",
+    parameters=(n, C, L, Delta, lam, sigma_x2, beta, D_max, r),
+    observables=(mapping2, sigma2),
+    facts=(UNBIASED,),
+    random=True,
+)
+
+GRADIENT_DESCENT_RUN = Setting(
+    "gradient-descent-run",
+    "n gradient steps without noise, of any sizes",
+    parameters=(n, L, Delta, gamma_max),
+    observables=(gamma, least_square),
+    facts=(SMOOTH,),
+)
+
 SGD_HORIZONS = Setting(
     "sgd-horizons",
     "SGD with step size C / sqrt(t), watched at growing horizons n",
     parameters=(C, L, Delta),
-    observables=(average,),
+    observables=(average, uniform_average),
     facts=(UNBIASED, SMOOTH),
 )
 

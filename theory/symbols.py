@@ -120,6 +120,53 @@ dh2 = quantity(
     "dh2", "mean square of the integrand's derivative in one noise coordinate", r"E(\partial_jh)^2", nonnegative=True
 )
 
+# Landscape and curvature of the Linear VAE
+i = quantity("i", "index of an eigenvalue of the data's second moment, the largest first", integer=True, positive=True)
+lam_i = curve("lam_i", "i-th largest eigenvalue of the data's second moment", r"\lambda")
+D_i = curve("D_i", "i-th smallest variance of the Gaussian encoder", "D")
+F_argmin = quantity("F_argmin", "objective at the closed-form minimiser", r"F(\theta^*)", real=True)
+F_found = quantity("F_found", "least objective that descents from many starts reach", r"\min_jF(\theta_j)", real=True)
+least_curvature = quantity(
+    "least_curvature", "least eigenvalue of the Hessian at W = V = 0", r"\lambda_{\min}(\nabla^2F(0))", real=True
+)
+V_norm = quantity("V_norm", "spectral norm of the decoder V", r"\|V\|", nonnegative=True)
+code_norm = quantity(
+    "code_norm",
+    "root of the largest eigenvalue of W S W^T, S the data's second moment",
+    r"\|WS^{1/2}\|",
+    nonnegative=True,
+)
+misfit = quantity("misfit", "spectral norm of (I - VW) S, S the data's second moment", r"\|(I-VW)S\|", nonnegative=True)
+L_W = quantity("L_W", "bound on the curvature in the encoder alone", nonnegative=True)
+L_V = quantity("L_V", "bound on the curvature in the decoder alone")
+L_WV = quantity("L_WV", "bound on the mixed curvature in encoder and decoder", "L_{WV}", nonnegative=True)
+L_Vl = quantity("L_Vl", "bound on the curvature in decoder and log-variances, per largest variance", r"L_{V\ell}")
+hessian_2r = quantity(
+    "hessian_2r", "spectral norm of the Hessian at twice the point", r"\|\nabla^2F\|_{2r}", nonnegative=True
+)
+hessian_theta = quantity(
+    "hessian_theta",
+    "spectral norm of the Hessian of the objective composed with the radial soft-clip",
+    r"\|\nabla^2(F\circ\Phi)\|",
+    nonnegative=True,
+)
+bend_sup = quantity(
+    "bend_sup", "supremum of the norm of the radial soft-clip's second derivative", r"\sup\|D^2\Phi\|", nonnegative=True
+)
+lam_1x = quantity("lam_1x", "largest eigenvalue of the second moment of (x, 1)", r"\tilde\lambda", nonnegative=True)
+ell = quantity("ell", "largest absolute value allowed to the encoder's log-variances", r"\ell", nonnegative=True)
+
+# The same problem at the betas j beta / 3, j = 0, 1, 2, 3
+s1_beta = curve("s1_beta", "gradient noise due to the choice of one datum, at the j-th beta", r"s_1^{\beta}")
+s2_beta = curve("s2_beta", "gradient noise due to one latent sample with analytic KL, at the j-th beta", r"s_2^{\beta}")
+hessian_beta = curve("hessian_beta", "spectral norm of the Hessian at the j-th beta", r"\|\nabla^2F\|_{\beta}")
+F_beta = quantity("F_beta", "objective with weight beta and decoder noise sigma_x2", r"F_\beta", real=True)
+F_unit = quantity("F_unit", "objective with weight one and decoder noise beta sigma_x2", "F_1", real=True)
+gain = quantity(
+    "gain", "squared norm of the decoder column along the leading direction at the optimum", nonnegative=True
+)
+v_K = curve("v_K", "trace of the stochastic gradient's covariance with K latent samples, weights W and V")
+
 # Training runs
 n = quantity("n", "number of steps", integer=True, positive=True)
 t = quantity("t", "index of a step", integer=True, positive=True)
@@ -130,6 +177,24 @@ a = curve("a", "squared gradient norm at step t")
 sigma2 = curve("sigma2", "variance of the stochastic gradient at step t, given the past", r"\sigma^2")
 F = curve("F", "objective at step t", real=True)
 average = curve("average", "expected squared gradient at the random output index, horizon n", r"\bar a")
+uniform_average = curve(
+    "uniform_average", "expected squared gradient at a uniform output index, horizon n", r"\bar a^{\mathrm{u}}"
+)
+sigma_sup2 = quantity(
+    "sigma_sup2", "a sure bound on the variance of the stochastic gradient", r"\sigma_{\sup}^2", nonnegative=True
+)
+Delta_sup = quantity(
+    "Delta_sup",
+    "a bound on the expected objective at steps 1 to n, less its infimum",
+    r"\Delta_{\sup}",
+    nonnegative=True,
+)
+g3 = curve("g3", "third power of the stochastic gradient's norm at step t", r"\|g\|^3")
+g4 = curve("g4", "fourth power of the stochastic gradient's norm at step t", r"\|g\|^4")
+mapping2 = curve("mapping2", "squared norm of the projected gradient mapping at step t", r"\|G\|^2")
+gamma = curve("gamma", "step size of step t", r"\gamma")
+gamma_max = quantity("gamma_max", "largest step size", r"\gamma_{\max}")
+least_square = curve("least_square", "least squared gradient norm at the start and after up to n steps", r"\min a")
 
 # Deep Gaussian VAE: size m, slope J and curvature H of maps of the parameters, layer by layer
 depth = quantity("depth", "hidden layers on each side of the deep model", integer=True, positive=True)

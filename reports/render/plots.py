@@ -17,6 +17,7 @@ LEFT, RIGHT, TOP, BOTTOM = 58, 14, 14, 44
 POINTS = 400  # drawn in one scatter; the rest is thinned, and the caption says so
 SAMPLES = 160  # drawn along one curve
 BINS = 24
+HUES = 6  # of claims drawn together; numbers tell them apart where colours repeat
 
 
 Point = tuple[Row, float, float]  # right side, left side
@@ -221,6 +222,28 @@ def curves(identity: str, row: Row) -> Figure | None:
     caption = _curves_caption(row, lines, band)
     svg = _frame(identity, "Curves of one configuration", described, ("index", "value"), x, y, body)
     return Figure(svg, caption)
+
+
+def together(identity: str, rows: Sequence[Row]) -> Figure | None:
+    """Observed (solid) and bound (dashed) of several claims on one configuration, log-log, numbered in pairs."""
+    pairs = [(row.claim, _line(row.curves, "observed"), _line(row.curves, "bound")) for row in rows]
+    pairs = [pair for pair in pairs if pair[1] and pair[2] and min(q for _, q in pair[1] + pair[2]) > 0]
+    if len(pairs) < 2:
+        return None
+    everywhere = [place for _, observed, bound in pairs for place in observed + bound]
+    x, y = _axes([p for p, _ in everywhere], [q for _, q in everywhere], log=(True, True))
+    body = ""
+    for number, (_, observed, bound) in enumerate(pairs, start=1):
+        for name, line in (("observed", observed), ("bound", bound)):
+            path = _path((x.at(p), y.at(q)) for p, q in line)
+            body += f'<path class="line {name} hue{number % HUES}" d="{path}"/>'
+            p, q = line[-1]
+            body += f'<text x="{_px(x.at(p) + 3)}" y="{_px(y.at(q) + 3.5)}">{number}</text>'
+    names = "; ".join(f"{number}: {claim}" for number, (claim, *_) in enumerate(pairs, start=1))
+    described = f"Solid lines are observed, dashed ones bounds, by number: {names}."
+    title = f"All claims on {rows[0].experiment}, {rows[0].origin}"
+    svg = _frame(identity, title, described, ("steps n", "both sides of the claim"), x, y, body)
+    return Figure(svg, f"{rows[0].experiment}, {rows[0].origin.removeprefix('instance: ')}. {described}")
 
 
 def _curves_caption(row: Row, lines: Mapping[str, object], band: set[str]) -> str:
