@@ -378,9 +378,7 @@ rest_past = quantity(
     r"F'_{\infty,\mathrm{past}}",
     real=True,
 )
-a_m = curve(
-    "a_m", "squared gradient norm averaged over past steps with the momentum's weights, at step t", r"a^m"
-)
+a_m = curve("a_m", "squared gradient norm averaged over past steps with the momentum's weights, at step t", r"a^m")
 a_A = curve("a_A", "squared gradient norm weighted by the preconditioner, at step t", r"a^A")
 a_AA = curve("a_AA", "squared norm of the preconditioned gradient at step t", r"a^{AA}")
 sigma2_A = curve("sigma2_A", "variance of the preconditioned stochastic gradient at step t", r"\sigma^2_A")

@@ -26,7 +26,7 @@ from elbound.properties.experiment import At, Context, Everywhere, Exact, Experi
 from elbound.properties.experiments.deep_layerwise import PASS, constants_of, gaussian_parameters, problem_of
 from elbound.properties.spaces import Axis, Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
 from elbound.theory.settings import DEEP_RUN, SMOOTH, UNBIASED
-from elbound.theory.symbols import C, Delta, F, G_r, L, a, bend, n, r, sigma2, slip, z_score
+from elbound.theory.symbols import C, Delta, Delta_sup, F, G_r, L, a, bend, n, r, sigma2, sigma_sup2, slip, z_score
 
 ROUNDING = 1e-9
 # The planted fault: every minibatch gradient this share too long.
@@ -92,6 +92,8 @@ class DeepProblem:
             C: self.sgd.step_size,
             L: self.smoothness,
             Delta: self.first_value - self.floor,
+            Delta_sup: self.first_value + 2 * self.radius * self.gradient_bound - self.floor,
+            sigma_sup2: self.gradient_bound**2,
             r: self.radius,
             G_r: self.gradient_bound,
             **constants_of(self.constants, self.problem),

@@ -19,6 +19,7 @@ from elbound.theory.symbols import (
     B,
     C,
     Delta,
+    Delta_sup,
     F,
     K,
     L,
@@ -29,6 +30,7 @@ from elbound.theory.symbols import (
     s1_iw,
     s2_iw,
     sigma2,
+    sigma_sup2,
     v_iw,
 )
 
@@ -175,7 +177,9 @@ class ClippedIwaeRun(Experiment):
         # The infimum is bounded below, not known: the gap is at most this, and bounds that grow with it stay true.
         start = float(run.objective(_point(configuration))[0]) - run.problem.lowest()
         values = {n: float(configuration["n"]), C: float(configuration["LC"]) / run.smoothness, L: run.smoothness}
-        values |= {Delta: start, A_1: steepest, A_2: bent, r: run.radius}
+        # No gradient is longer than A_1, and no two points of the ball are farther apart than 2 r.
+        values |= {Delta: start, Delta_sup: start + 2 * run.radius * steepest, sigma_sup2: steepest**2}
+        values |= {A_1: steepest, A_2: bent, r: run.radius}
         return Situation(values, frozenset({UNBIASED, SMOOTH}))
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:

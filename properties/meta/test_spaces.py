@@ -202,11 +202,16 @@ def test_the_same_configuration_gives_the_same_situation(experiment: Experiment)
 
 # Assumptions that no experiment can break: every stochastic gradient here is unbiased, horizons are measured on a
 # quadratic, and the enumerated data sets have more than one point.
+BUILT_IN: tuple[tuple[str, Fact | str], ...] = (
+    ("descent/sgd-sharp/order", SMOOTH),
+    ("estimators/variance-split/without", str(N > 1)),
+    ("descent/sgd-linear-vae-stopped/last-value", SMOOTH_ON_BALL),
+    ("descent/sgd-linear-vae-stopped/gap", SMOOTH_ON_BALL),
+    ("descent/smallest-gradient", SMOOTH),
+    ("findings/log-under-uniform-index", SMOOTH),
+)
 ALWAYS: frozenset[tuple[str, Fact | str]] = frozenset(
-    {(listed.name, UNBIASED) for listed in catalogue() if UNBIASED in listed.claim.assuming}
-    | {("descent/sgd-sharp/order", SMOOTH), ("estimators/variance-split/without", str(N > 1))}
-    | {("descent/sgd-linear-vae-stopped/last-value", SMOOTH_ON_BALL), ("descent/smallest-gradient", SMOOTH)}
-    | {("descent/sgd-linear-vae-stopped/gap", SMOOTH_ON_BALL), ("findings/log-under-uniform-index", SMOOTH)}
+    [*((listed.name, UNBIASED) for listed in catalogue() if UNBIASED in listed.claim.assuming), *BUILT_IN]
 )
 ASSUMPTIONS = [(x, k) for x in catalogue() for k in range(len(x.claim.assuming))]
 
