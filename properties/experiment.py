@@ -88,12 +88,14 @@ class Spectrum:
 class Situation:
     """What a configuration fixes before anything is simulated: parameter values, scalar or curves, and facts.
 
-    `precision` is the relative error of the computed, non-integer scalar parameters.
+    `precision` is the relative error of the computed, non-integer scalar parameters; `errors` are sure absolute errors
+    of parameters that differences leave without one, such as a distance that may be zero.
     """
 
     values: Mapping[Any, Any]
     facts: frozenset[Fact] = frozenset()
     precision: float = 2.0**-45
+    errors: Mapping[Any, float] = field(default_factory=dict)
 
     @property
     def enclosed(self) -> dict[Any, Interval | Steps]:
@@ -104,7 +106,7 @@ class Situation:
     def _around(self, symbol: Any, value: Any) -> Interval | Steps | None:
         if isinstance(value, Spectrum):
             return value.enclosed
-        width = 0.0 if symbol.is_integer else abs(value) * self.precision
+        width = self.errors.get(symbol, 0.0 if symbol.is_integer else abs(value) * self.precision)
         return Interval.around(value, width) if np.isfinite(value) else None
 
     @property

@@ -19,6 +19,7 @@ from elbound.theory import symbols
 from elbound.theory.settings import KL_TREATMENTS
 from elbound.theory.symbols import s2_analytic, s2_landing, s2_sampled
 
+EPS = 2.0**-53
 TREATMENTS = {"analytic": s2_analytic, "sampled": s2_sampled, "landing": s2_landing}
 
 
@@ -98,7 +99,10 @@ class LatentNoise(Experiment):
             "D_max": D.max(),
             "mismatch2": _mismatch(problem, G, str(configuration["encoder"])),
         }
-        return Situation({getattr(symbols, name): float(value) for name, value in values.items()}, precision=1e-12)
+        known = {getattr(symbols, name): float(value) for name, value in values.items()}
+        return Situation(
+            known, precision=1e-12, errors={symbols.mismatch2: _slip(problem, G, known[symbols.mismatch2])}
+        )
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         problem, encoder, decoder = _problem(configuration, context)
@@ -143,6 +147,14 @@ def _mismatch(problem: LinearVAE, gram: Tensor, encoder: str) -> float:
         return 0.0
     wanted = torch.eye(len(gram), dtype=gram.dtype) + gram / (problem.beta * problem.noise_variance)
     return float((torch.diag(1 / problem.posterior_variance) - wanted).square().sum())
+
+
+def _slip(problem: LinearVAE, gram: Tensor, mismatch2: float) -> float:
+    """What rounding can do to the mismatch: also variances meant to fit the tempered posterior are rounded numbers."""
+    size = float((1 / problem.posterior_variance).norm()) + len(gram) ** 0.5
+    size += float(gram.norm()) / (problem.beta * problem.noise_variance) if problem.beta else 0.0
+    entry = 64 * EPS * size
+    return float(2 * mismatch2**0.5 * entry + entry**2)
 
 
 LATENT_NOISE = LatentNoise()
