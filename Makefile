@@ -21,6 +21,7 @@ lint: $(VENV)/.lint
 bench: $(VENV)/.ready
 	$(BIN)/python -m elbound.properties.benchmarks.sgd_step
 	$(BIN)/python -m elbound.properties.benchmarks.tangent_gram
+	$(BIN)/python -m elbound.properties.benchmarks.deep_step
 
 baseline: $(VENV)/.ready
 	$(BIN)/elbound verify --output .baseline

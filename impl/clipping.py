@@ -59,6 +59,22 @@ def pull_back(theta: Weights, vector: Weights, radius: float | Tensor) -> Weight
     return Weights((vector.encoder - weights.encoder * along) / rho, (vector.decoder - weights.decoder * along) / rho)
 
 
+def hessian(problem: LinearVAE, theta: Weights, radius: float) -> Float[Tensor, "P P"]:
+    """Dense Hessian of F o Phi at one theta, one replicate; P = 2 d k, encoder entries row by row, then decoder's.
+
+    DPhi Hess F DPhi plus the gradient g of F applied to D^2 Phi: with Phi = h theta, h = 1/rho and h' = -h^3 theta/r^2
+    that is h' g^T + g h'^T + (g . theta) h'', h'' = -h^3 I/r^2 + 3 h^5 theta theta^T/r^4. Own derivation.
+    """
+    weights = clip(theta, radius)
+    flat, slope = (torch.cat([part.flatten() for part in x]) for x in (theta, problem.gradient(weights)))
+    h = 1 / stretch(theta, radius)
+    identity, fall = torch.eye(len(flat), dtype=flat.dtype), -(h**3) / radius**2 * flat
+    first = h * identity + torch.outer(flat, fall)
+    second = -(h**3) / radius**2 * identity + 3 * h**5 / radius**4 * torch.outer(flat, flat)
+    bent = torch.outer(fall, slope) + torch.outer(slope, fall) + (slope @ flat) * second
+    return first @ problem.hessian(weights.encoder[..., 0], weights.decoder[..., 0]) @ first + bent
+
+
 def smoothness(problem: LinearVAE, radius: float) -> float:
     """Smoothness constant of F o Phi on all of weight space: L(r) + CURVATURE G(r) / r."""
     return problem.smoothness_on_ball(radius) + CURVATURE * problem.gradient_bound(radius) / radius

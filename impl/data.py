@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -53,6 +54,23 @@ def centred_digits(count: int, dim: int, seed: int = 0) -> Table:
     return centred
 
 
+def image_patches(count: int, dim: int, seed: int = 0) -> Table:
+    """Grey patches of a photograph bundled with scikit-learn, less their mean: [count, dim], pixels of a unit scale.
+
+    The first `dim` pixels of square patches of side ceil(sqrt(dim)), at places keyed by `seed`. ValueError unless
+    count >= 1 and 1 <= dim <= 256.
+    """
+    _require("image patches: count", count, 1)
+    _require("image patches: dim", dim, 1, 256)
+    image, side = _photograph(), math.isqrt(dim - 1) + 1
+    rows, columns = (length - side + 1 for length in image.shape)
+    places = _words((count,), seed, stream=5) % np.uint64(rows * columns)
+    corners = [divmod(int(place), columns) for place in places]
+    patches = np.array([image[i : i + side, j : j + side].reshape(-1)[:dim] for i, j in corners])
+    centred: Table = patches - patches.mean(axis=0)
+    return centred
+
+
 def spiked(count: int, dim: int, spikes: tuple[float, ...], seed: int) -> Table:
     """Gaussian rows with covariance I + diag(spikes, 0, ..., 0): [count, dim] (Johnstone 2001).
 
@@ -101,6 +119,7 @@ DATA: Mapping[str, Maker] = MappingProxyType(
     {
         "digits": digits,
         "centred-digits": centred_digits,
+        "image-patches": image_patches,
         "spiked": lambda count, dim, seed: spiked(count, dim, (8.0, 4.0, 2.0)[:dim], seed),
         "two-valued": lambda count, dim, seed: two_valued(count, dim, max(0.1, 1 / max(count, 1)), seed),
         "near-degenerate": near_degenerate,
@@ -115,7 +134,7 @@ def load(name: str, count: int, dim: int, seed: int) -> Table:
     return DATA[name](count, dim, seed)
 
 
-def select(values: Table, count: int, dim: int, seed: int) -> Table:
+def select(values: Table, count: int, dim: int, seed: int) -> Float[np.ndarray, "rows columns"]:
     """Part of a table: its `dim` columns of largest variance, the lower index first among equals, and the
     first `count` rows of a shuffle keyed by `seed`; all columns or rows where it has fewer. ValueError for
     counts below 1.
@@ -226,6 +245,15 @@ def _require(what: str, value: int, least: int, most: int | None = None) -> None
     if value < least or (most is not None and value > most):
         allowed = f"at least {least}" if most is None else f"between {least} and {most}"
         raise ValueError(f"{what} {value} must be {allowed}")
+
+
+@cache
+def _photograph() -> np.ndarray:
+    """The photograph as grey values in [0, 1]: [427, 640]."""
+    from sklearn.datasets import load_sample_image
+
+    grey: np.ndarray = load_sample_image("china.jpg").astype(np.float64).mean(axis=2) / 255.0
+    return grey
 
 
 @cache

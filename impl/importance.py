@@ -1,8 +1,9 @@
-"""Importance weighting with one Gaussian latent coordinate: the weight, its moments and the exact gap."""
+"""Importance weighting with Gaussian latent coordinates: the weight, its moments and the exact gap."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import exp, expm1, inf, isfinite, lgamma, log, log1p, pi, sqrt
+from functools import reduce
+from math import exp, expm1, fsum, gamma, inf, isfinite, lgamma, log, log1p, pi, prod, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -98,7 +99,13 @@ class PosteriorPair:
 
         ValueError unless 1/16 <= Q/P <= 64 and dl^2 Q <= 16, the range in which the step rule is sufficient.
         """
-        return GapCurve(_gaussian_law(self))
+        return GapCurve(_gaussian_grid(self).laws)
+
+    def surrogate_curve(self) -> "RatioCurve":
+        """Mean and variance of the self-normalised sum of normalised log-weights as a function of K; range as above."""
+        P, Q = self.posterior_precision, self.proposal_precision
+        ratio, shift = Q / P, self.mean_gap * sqrt(Q)
+        return RatioCurve(self, lambda z: _log_weight(z, ratio, shift), 1)
 
     def gap(self, importance_samples: int) -> Gap:
         """gap_K = -E log of the mean of K weights; for several K take `gap_curve` once."""
@@ -123,6 +130,51 @@ def gap_of_weights(values: Sequence[float], probabilities: Sequence[float], impo
     law = _Law(np.log(weights / mean), chances, chances * weights / mean)
     scaled = GapCurve((law,))(importance_samples)
     return Gap(scaled.value - log(mean), scaled.error + 2 * EPS * (1 + abs(log(mean))))
+
+
+@dataclass(frozen=True)
+class ProductPair:
+    """The normalised weight of independent latent coordinates: the product of the coordinates' own weights.
+
+    ValueError unless there are one or two coordinates: the exact gap takes a grid in each. In the linear VAE with a
+    diagonal encoder it holds where the decoder's columns are orthogonal.
+    """
+
+    coordinates: tuple[PosteriorPair, ...]
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.coordinates) <= 2:
+            raise ValueError(f"coordinates: {len(self.coordinates)} given; allowed: one or two")
+
+    @property
+    def chi2(self) -> float:
+        """chi^2 divergence, the product of the second moments less 1."""
+        first, *others = (pair.chi2 for pair in self.coordinates)
+        return reduce(lambda x, y: x + y + x * y, others, first)
+
+    @property
+    def weight_supremum(self) -> float:
+        """Supremum of the weight."""
+        return prod(pair.weight_supremum for pair in self.coordinates)
+
+    @property
+    def weight_infimum(self) -> float:
+        """Infimum of the weight."""
+        return prod(pair.weight_infimum for pair in self.coordinates)
+
+    def moment(self, t: float) -> float:
+        """E w^t, infinite where it diverges; OverflowError where it is finite but above 1.8e308."""
+        logarithm = sum(pair.log_moment(t) for pair in self.coordinates)
+        return inf if logarithm == inf else exp(logarithm)
+
+    def elbo_gap(self) -> float:
+        """The gap at K = 1, the sum of the coordinates' divergences."""
+        return fsum(pair.elbo_gap() for pair in self.coordinates)
+
+    def gap_curve(self) -> "GapCurve":
+        """The gap as a function of K; about a second for two coordinates. ValueError as for one."""
+        grids = [_gaussian_grid(pair) for pair in self.coordinates]
+        return GapCurve(tuple(reduce(_product, laws) for laws in zip(*(grid.laws for grid in grids), strict=True)))
 
 
 class _Law(NamedTuple):
@@ -181,6 +233,110 @@ class GapCurve:
         missing = self._tail * np.minimum(s, 1) * np.exp((K - 1) * table.log_laplace)
         rounding = power * np.minimum(K * table.roughness, 1)
         return self._upper_tail + lower + self.STEP * K * float(missing.sum()) + self.STEP * float(rounding.sum())
+
+
+class Moments(NamedTuple):
+    """Mean and variance of an estimator, each with a bound on the error of its computation."""
+
+    mean: float
+    mean_error: float
+    variance: float
+    variance_error: float
+
+
+class RatioCurve:
+    """Mean and variance of g = sum w_i^p h_i / (sum w_i)^p over K independent draws, p = 1 or 2, for every K >= 1.
+
+    S^-q = int_0^inf s^(q-1) e^{-s S} ds / (q-1)! makes both an integral over v = log s, own derivation:
+    E g = K int s^p M^(K-1) E[w^p h e^{-sw}] dv / (p-1)! and, with q = 2p,
+    E g^2 = int s^q {K M^(K-1) E[w^q h^2 e^{-sw}] + K (K-1) M^(K-2) (E[w^p h e^{-sw}])^2} dv / (q-1)!.
+    The error adds what half as many nodes in v and in z would change, the two tails in v, the neglected mass in z, and
+    rounding. The tails: |g|^2 <= sum w~_i h_i^2, and the share of S^-q that s < e or s > 1/e holds is at most e S, or
+    C_a (e / S)^a by Markov's inequality, with S >= w_i.
+    """
+
+    def __init__(self, pair: PosteriorPair, slope: Callable[[Vector], Vector], power: int) -> None:
+        """Tables for h = slope(standardised noise). ValueError outside the range of the exact gap, or for p > 2."""
+        if power not in (1, 2):
+            raise ValueError(f"power {power} must be 1 or 2")
+        grid = _gaussian_grid(pair)
+        slopes = slope(grid.noise)
+        self._power = power
+        greatest, self._upper_tail = _upper_end_of_ratio(grid.laws[0], slopes, 2 * power)
+        first, last = round(GapCurve.LEAST / GapCurve.STEP), int(greatest / GapCurve.STEP) + 2
+        self._nodes = np.arange(first, last) * GapCurve.STEP
+        parts = zip(grid.laws, (slopes, slopes[::2]), strict=True)
+        self._tables = tuple(_ratio_tables(law, h, self._nodes, power) for law, h in parts)
+        law = grid.laws[0]
+        # Beyond twelve deviations: h is at most quadratic, so a hundred times its last square covers the tail.
+        missing = 100 * law.tail * float((slopes[[0, -1]] ** 2).max() + 1)
+        self._left_out = missing + exp(GapCurve.LEAST) * float((law.posterior * (1 + slopes**2)).sum())
+
+    def __call__(self, importance_samples: int) -> Moments:
+        """Mean and variance of the estimator with K samples. ValueError unless K >= 1."""
+        K = importance_samples
+        if K < 1:
+            raise ValueError(f"importance_samples {K} must be at least 1")
+        fine, coarse = (self._terms(K, table) for table in self._tables)
+        wrong = K * (self._upper_tail + self._left_out)
+        # An error of the exponent K log M, and of sums of either sign through the sum of their sizes.
+        table = self._tables[0]
+        units = EPS * (64 + 4 * np.abs(self._nodes)) + K * (table.base.roughness + 4 * EPS * _exp(self._nodes))
+        (mean, mean_error), (square, square_error) = (
+            _integral(a, b, size, np.minimum(units, 1), wrong)
+            for a, b, size in zip(fine[:2], coarse[:2], fine[2:], strict=True)
+        )
+        variance = square - mean**2
+        rounding = 4 * EPS * (square + mean**2)
+        return Moments(mean, mean_error, variance, square_error + (2 * abs(mean) + mean_error) * mean_error + rounding)
+
+    def _terms(self, K: int, table: "_RatioTables") -> tuple[Vector, Vector, Vector, Vector]:
+        p = self._power
+        alone = K * np.exp((K - 1) * table.base.log_laplace)
+        pairs = K * (K - 1) * np.exp(max(K - 2, 0) * table.base.log_laplace)
+        mean, size = (alone * part / gamma(p) for part in (table.first, table.size))
+        square, bulk = ((alone * table.second + pairs * part**2) / gamma(2 * p) for part in (table.first, table.size))
+        return mean, square, size, bulk
+
+
+class _RatioTables(NamedTuple):
+    base: _Tables
+    first: Vector  # s^p E[w^p h e^{-sw}]
+    second: Vector  # s^2p E[w^2p h^2 e^{-sw}]
+    size: Vector  # the first with |h|
+
+
+def _ratio_tables(law: _Law, slopes: Vector, nodes: Float[np.ndarray, " v"], power: int) -> _RatioTables:
+    parts = []
+    for some in _chunks(nodes):
+        x = some[:, None] + law.log_weights
+        # One factor w goes into the posterior mass: the product of chance and weight may overflow and underflow.
+        s, decay = _exp(some), -_exp(x)
+        low = law.posterior * np.exp(np.maximum((power - 1) * x + decay, -745))
+        high = law.posterior * np.exp(np.maximum((2 * power - 1) * x + decay, -745))
+        parts.append((s * (low @ slopes), s * (high @ slopes**2), s * (low @ np.abs(slopes))))
+    return _RatioTables(_tabulate(law, nodes), *(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def _integral(terms: Vector, coarser: Vector, size: Vector, units: Vector, wrong: float) -> tuple[float, float]:
+    step = GapCurve.STEP
+    value = step * float(terms.sum())
+    nodes = abs(value - 2 * step * float(terms[::2].sum())) + abs(value - step * float(coarser.sum()))
+    return value, nodes + wrong + step * float((size * units).sum())
+
+
+def _upper_end_of_ratio(law: _Law, slopes: Vector, power: int) -> tuple[float, float]:
+    """A point v beyond which a K-th of the integral is below e^-46, and that bound.
+
+    The share of S^-q beyond s is e^{-x} sum_{j<q} x^j / j!, x = s S, at most x^-a sum_j Gamma(a + j + 1) / j!.
+    """
+    orders = 2.0 ** np.arange(-6, 7)
+    ends = []
+    for a in orders:
+        moment = float(logsumexp(-a * law.log_weights, b=law.chances * (1 + slopes**2)))
+        constant = float(logsumexp([lgamma(a + j + 1) - lgamma(j + 1) for j in range(power)]))
+        ends.append((46 + constant + moment) / a)
+    return max(min(ends), 1.0), exp(-46)
 
 
 def _upper_end(law: _Law) -> tuple[float, float]:
@@ -264,8 +420,15 @@ def _log_remainder(s: Vector) -> Vector:
     return remainder
 
 
-def _gaussian_law(pair: PosteriorPair) -> tuple[_Law, _Law]:
-    """The weights on an even grid of standardised noise (trapezoid rule), fine and with every second node."""
+class _Grid(NamedTuple):
+    """An even grid of standardised noise and the weight's law on it, fine and with every second node."""
+
+    noise: Vector
+    laws: tuple[_Law, _Law]
+
+
+def _gaussian_grid(pair: PosteriorPair) -> _Grid:
+    """The weights on an even grid of standardised noise (trapezoid rule)."""
     ratio = pair.proposal_precision / pair.posterior_precision
     shift = pair.mean_gap * sqrt(pair.proposal_precision)
     if not (1 / 16 <= ratio <= 64 and shift**2 <= 16):
@@ -275,12 +438,28 @@ def _gaussian_law(pair: PosteriorPair) -> tuple[_Law, _Law]:
     ends = min(-radius, shift - radius * width), max(radius, shift + radius * width)
     half = np.arange(int(ends[0] / (2 * step)) - 1, int(ends[1] / (2 * step)) + 2)
     z = np.arange(2 * half[0], 2 * half[-1] + 1) * step
-    log_weights = (-((z - shift) ** 2) / ratio + z**2 - log(ratio)) / 2
+    log_weights = _log_weight(z, ratio, shift)
     chances = step / sqrt(2 * pi) * np.exp(-(z**2) / 2)
     posterior = step / sqrt(2 * pi * ratio) * np.exp(-((z - shift) ** 2) / (2 * ratio))
     tail = float(erfc(radius / sqrt(2)))
     coarse = _Law(log_weights[::2], 2 * chances[::2], 2 * posterior[::2], tail)
-    return _Law(log_weights, chances, posterior, tail), coarse
+    return _Grid(z, (_Law(log_weights, chances, posterior, tail), coarse))
+
+
+def _log_weight(z: Vector, ratio: float, shift: float) -> Vector:
+    """log w at standardised noise z of the encoder, Q/P = ratio, dl sqrt(Q) = shift."""
+    log_weight: Vector = (-((z - shift) ** 2) / ratio + z**2 - log(ratio)) / 2
+    return log_weight
+
+
+def _product(left: _Law, right: _Law) -> _Law:
+    """The law of the product of two independent weights, points of negligible mass left out and counted as tail."""
+    logs = (left.log_weights[:, None] + right.log_weights).ravel()
+    chances = np.outer(left.chances, right.chances).ravel()
+    posterior = np.outer(left.posterior, right.posterior).ravel()
+    kept = np.maximum(chances, posterior) > 2.0**-90
+    lost = max(float(chances[~kept].sum()), float(posterior[~kept].sum()))
+    return _Law(logs[kept], chances[kept], posterior[kept], left.tail + right.tail + lost)
 
 
 def _step(ratio: float, shift: float) -> float:

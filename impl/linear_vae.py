@@ -359,6 +359,23 @@ class LinearVAE:
 
         return math.sqrt(circle_bound(square, radius))
 
+    def sample_gradient_bound(self, radius: float, noise_bound: float) -> float:
+        """Bound on the sample gradient's norm over the ball of radius r, any batch, noises of modulus at most a bound.
+
+        Per datum and noise |z| <= w |x| + bound sqrt(tr D) and |x - V z| <= |x| + v |z|; a batch's mean is no longer
+        than its longest part. Equality in one dimension. Own derivation.
+        """
+        s, longest = self.noise_variance, float(self.data.square().sum(1).max()) ** 0.5
+        spread = noise_bound * float(self.posterior_variance.sum()) ** 0.5
+
+        def square(v: Tensor, w: Tensor) -> Tensor:
+            latent = w * longest + spread
+            residual = (longest + v * latent) / s
+            encoder = (v * residual + self.beta * w * longest) * longest
+            return torch.square(encoder) + torch.square(residual * latent)
+
+        return math.sqrt(circle_bound(square, radius))
+
     def noise_bounds(self, radius: float, kurtosis: float) -> tuple[float, float]:
         """Bounds on s1 and s2 of ``noise_split`` over the ball of radius r. Own derivation.
 

@@ -14,7 +14,7 @@ from functools import cache
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from elbound.impl.clipping import clip, noise_trace, pull_back, radial_split, unclip
@@ -29,16 +29,21 @@ from elbound.impl.noise import (
     scheduled_words,
     without_replacement,
 )
+from elbound.impl.projection import gradient_mapping, norms, project
 
 DTYPES = (torch.float32, torch.float64)
+# Exact quantities of a few iterates are computed in one go, as many as keep the work on data within the cache.
+CACHED = 1 << 17
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sgd:
     """SGD with steps gamma_t = step_size / sqrt(t), t = 1, ..., steps, on minibatches of data and noise.
 
-    ``clip_radius`` None descends on the objective F, a radius r on F o Phi with the radial soft-clip Phi.
-    Raises ValueError for counts below 1 and for a step size or radius that is not positive and finite.
+    ``clip_radius`` None descends on the objective F, a radius r on F o Phi with the radial soft-clip Phi;
+    ``ball_radius`` projects every iterate onto the ball of that radius.
+    Raises ValueError for counts below 1, for a step size or radius that is not positive and finite, and for both
+    radii at once.
     """
 
     steps: int
@@ -48,15 +53,20 @@ class Sgd:
     law: Law = GAUSSIAN
     with_replacement: bool = True
     clip_radius: float | None = None
+    ball_radius: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "importance_samples"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; allowed: at least 1")
-        for name in ("step_size", "clip_radius"):
+        for name in ("step_size", "clip_radius", "ball_radius"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise ValueError(f"{name} is {value}; allowed: positive and finite")
+        if self.clip_radius is not None and self.ball_radius is not None:
+            raise ValueError(
+                f"clip_radius is {self.clip_radius} and ball_radius {self.ball_radius}; allowed: one of them"
+            )
 
     def step_sizes(self) -> list[float]:
         """gamma_1, ..., gamma_n."""
@@ -82,15 +92,34 @@ class Sgd:
 class Trajectory:
     """What R replicates of n steps went through, exact at every iterate theta_1, ..., theta_n.
 
-    ``squared_gradient`` is |grad|^2 of the objective descended on, ``noise_variance`` the trace of the
-    sample gradient's covariance given the iterate, ``squared_norm`` |theta|^2. ``first_value`` and
-    ``last_value`` are the objective at theta_1 and theta_(n+1), ``last`` the final weights (in the ball where
-    clipped).
+    ``squared_gradient`` is |grad|^2 of the objective descended on, or of its gradient mapping where iterates are
+    projected, ``noise_variance`` the trace of the sample gradient's covariance given the iterate,
+    ``squared_norm`` |theta|^2. ``first_value`` and ``last_value`` are the objective at theta_1 and theta_(n+1),
+    ``last`` the final weights (in the ball where clipped or projected).
     """
 
     squared_gradient: Float[Tensor, "n R"]
     noise_variance: Float[Tensor, "n R"]
     squared_norm: Float[Tensor, "n R"]
+    first_value: Float[Tensor, " R"]
+    last_value: Float[Tensor, " R"]
+    last: Weights
+
+
+@dataclass(frozen=True, eq=False)
+class StoppedTrajectory:
+    """What R replicates of n steps went through until they left a ball: rows of iterates inside it, then zeros.
+
+    ``squared_gradient`` and ``noise_variance`` are exact at theta_t, ``sample_norm`` is |g_t|, the norm of the
+    gradient that was drawn there. ``steps_inside`` counts the rows that are not zero by force. ``first_value`` and
+    ``last_value`` are the objective at the start and where the run stopped: at its first iterate outside, or after
+    step n.
+    """
+
+    squared_gradient: Float[Tensor, "n R"]
+    noise_variance: Float[Tensor, "n R"]
+    sample_norm: Float[Tensor, "n R"]
+    steps_inside: Int64[Tensor, " R"]
     first_value: Float[Tensor, " R"]
     last_value: Float[Tensor, " R"]
     last: Weights
@@ -179,11 +208,14 @@ def iterates(
 
     ``start`` holds weights W [k, d] and V [d, k], with |w| < clip_radius where clipped, then theta_1 is the
     point that the soft-clip maps there. ``compiled`` runs the same functions through torch.compile, once per
-    shape, and is ignored where ``can_compile`` is false. Raises ValueError for weights of other shapes.
+    shape, and is ignored where ``can_compile`` is false. Raises ValueError for weights of other shapes, or
+    outside the ball that iterates are projected onto.
     """
     device, dtype, count = problem.data.device, problem.data.dtype, problem.data_count
     sgd.shares(count)
     theta = _replicated(problem, start, sgd.clip_radius, len(replicates))
+    if sgd.ball_radius is not None:
+        _check_inside(theta, sgd.ball_radius)
     distinct = None if sgd.with_replacement else count
     plan = Draw(sgd.law, sgd.batch_size, sgd.importance_samples, problem.latent_dim, distinct, dtype)
     noise_of, step_of = _functions(compiled=compiled and can_compile(device))
@@ -196,7 +228,14 @@ def iterates(
         indices, noise = noise_of(plan, schedule, replicates, t, total)
         x = gather(problem.columns, indices)
         theta = step_of(problem.constants, theta, x, noise, gamma, radius)
+        if sgd.ball_radius is not None:
+            theta = project(theta, sgd.ball_radius)
         yield theta
+
+
+def _check_inside(theta: Weights, radius: float) -> None:
+    if not bool((norms(theta) <= radius).all()):
+        raise ValueError(f"start has norm {float(norms(theta).max())}; allowed: at most the radius {radius}")
 
 
 def _replicated(problem: LinearVAE, start: Weights, radius: float | None, count: int) -> Weights:
@@ -247,26 +286,111 @@ def run_sgd(
 
 def _run_block(problem: LinearVAE, path: Iterator[Weights], sgd: Sgd, kept: int) -> tuple[Tensor, ...]:
     """The columns of a Trajectory for one block, its first ``kept`` replicates."""
-    radius, records, values = sgd.clip_radius, [], []
-    for t, whole in enumerate(path):
-        theta = Weights(whole.encoder[..., :kept], whole.decoder[..., :kept])
+    radius, values = sgd.clip_radius, []
+
+    def first_columns() -> Iterator[Weights]:
+        for t, whole in enumerate(path):
+            theta = Weights(whole.encoder[..., :kept], whole.decoder[..., :kept])
+            if t in (0, sgd.steps):
+                values.append(theta if radius is None else clip(theta, radius))
+            yield theta
+
+    columns = exact_records(problem, first_columns(), sgd)
+    first, last = values
+    return *columns, problem.objective(first), problem.objective(last), last.encoder, last.decoder
+
+
+def exact_records(problem: LinearVAE, path: Iterator[Weights], sgd: Sgd) -> tuple[Tensor, Tensor, Tensor]:
+    """``exact_record`` along a path theta_1, ..., theta_(n+1), each [n, R]; the last iterate has no record."""
+    records, group = [], []
+    for t, theta in enumerate(path):
         if t < sgd.steps:
-            records.append(exact_record(problem, theta, sgd))
-        if t in (0, sgd.steps):
-            weights = theta if radius is None else clip(theta, radius)
-            values.append(problem.objective(weights))
-    columns = [torch.stack(column) for column in zip(*records, strict=True)]
-    return *columns, *values, weights.encoder, weights.decoder
+            group.append(theta)
+        size = problem.data_count * problem.latent_dim * theta.encoder.shape[-1]
+        if group and (t >= sgd.steps - 1 or (len(group) + 1) * size > CACHED):
+            joined = Weights(*(torch.cat(parts, dim=-1) for parts in zip(*group, strict=True)))
+            records.append([row.unflatten(0, (len(group), -1)) for row in exact_record(problem, joined, sgd)])
+            group = []
+    square, noise, norm = (torch.cat(rows) for rows in zip(*records, strict=True))
+    return square, noise, norm
 
 
 def exact_record(problem: LinearVAE, theta: Weights, sgd: Sgd) -> tuple[Tensor, Tensor, Tensor]:
-    """|grad|^2, conditional noise variance and |theta|^2 at the iterates, each [R], in closed form."""
+    """Squared gradient (mapping), conditional noise variance and |theta|^2 at the iterates, each [R]; closed forms."""
     radius, kurtosis = sgd.clip_radius, sgd.law.kurtosis
     shares, norm = sgd.shares(problem.data_count), inner(theta, theta)
     weights = theta if radius is None else clip(theta, radius)
-    gradient, split = problem.gradient(weights), problem.noise_split(weights, kurtosis)
+    split = problem.noise_split(weights, kurtosis)
     if radius is None:
-        return inner(gradient, gradient), split[0] * shares[0] + split[1] * shares[1], norm
-    gradient = pull_back(theta, gradient, radius)
+        ball = sgd.ball_radius
+        slope = problem.gradient(weights) if ball is None else gradient_mapping(problem, weights, ball)
+        return inner(slope, slope), split[0] * shares[0] + split[1] * shares[1], norm
+    gradient = pull_back(theta, problem.gradient(weights), radius)
     radial = radial_split(problem, weights, kurtosis)
     return inner(gradient, gradient), noise_trace(theta, radius, split, radial, shares), norm
+
+
+def stopped(path: Iterator[Weights], radius: float) -> Iterator[tuple[Weights, Bool[Tensor, " R"]]]:
+    """A path up to and with its first iterate outside the ball, which is then repeated; and whether it is still inside.
+
+    The step that leaves the ball is taken, for it is no part of the event that the run was inside before it.
+    """
+    theta = next(path)
+    inside = norms(theta) <= radius
+    yield theta, inside
+    for after in path:
+        theta = Weights(*(torch.where(inside, new, old) for new, old in zip(after, theta, strict=True)))
+        inside = inside & (norms(theta) <= radius)
+        yield theta, inside
+
+
+def run_stopped(
+    problem: LinearVAE,
+    start: Weights,
+    sgd: Sgd,
+    radius: float,
+    stream: Stream,
+    replicates: tuple[int, int],
+    *,
+    device: torch.device | str = "cpu",
+    block: int = 1024,
+) -> StoppedTrajectory:
+    """Trajectories of ``replicates`` = (first, count) until they leave the ball of a radius; no run is discarded.
+
+    Runs are those of ``run_sgd``, step by step, up to their exit. Raises ValueError for a radius that is not
+    positive and finite, a start outside its ball, a clipped or projected run, and what ``run_sgd`` refuses.
+    """
+    if not 0 < radius < math.inf or block < 1:
+        raise ValueError(f"radius is {radius} and block {block}; allowed: positive and finite, block at least 1")
+    if sgd.clip_radius is not None or sgd.ball_radius is not None:
+        raise ValueError("the run is clipped or projected; allowed until an exit: neither")
+    problem = problem.to(device, torch.float64)
+    parts = torch.split(replicate_range(*replicates, device=device), block)
+    pieces = [_run_stopped(problem, iterates(problem, start, sgd, stream, part), sgd, radius) for part in parts]
+    rows = [torch.cat(column, dim=-1) for column in zip(*pieces, strict=True)]
+    return StoppedTrajectory(rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], Weights(rows[6], rows[7]))
+
+
+def _run_stopped(problem: LinearVAE, path: Iterator[Weights], sgd: Sgd, radius: float) -> tuple[Tensor, ...]:
+    """The columns of a StoppedTrajectory for one block."""
+    ends: list[Weights] = []
+    masks: list[Tensor] = []
+    lengths: list[Tensor] = []
+
+    def watched() -> Iterator[Weights]:
+        for theta, inside in stopped(path, radius):
+            if not ends:
+                _check_inside(theta, radius)
+                ends.append(theta)
+            else:
+                # A stopped run does not move, so its length here is zero.
+                lengths.append(norms(Weights(*(new - old for new, old in zip(theta, ends[-1], strict=True)))))
+            ends[1:] = [theta]
+            masks.append(inside)
+            yield theta
+
+    square, noise, _ = exact_records(problem, watched(), sgd)
+    inside = torch.stack(masks[:-1])
+    steps = problem.data.new_tensor(sgd.step_sizes())[:, None]
+    values = [problem.objective(end) for end in (ends[0], ends[-1])]
+    return square * inside, noise * inside, torch.stack(lengths) / steps, inside.sum(0), *values, *ends[-1]

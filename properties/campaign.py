@@ -203,15 +203,13 @@ class Bench:
             trial = self._trial(configuration, situation, claims)
         except (ValueError, ArithmeticError, RuntimeError) as failure:
             broken = Judgement(Verdict.ERROR, reason=f"{type(failure).__name__}: {' '.join(str(failure).split())}")
-            return {x.name: self._row(x, "", configuration, origin, broken, {}, 0.0) for x in claims}
+            return {x.name: self._row(x, "", configuration, origin, broken, None, 0.0) for x in claims}
         rows = {}
         for listed in claims:
             judgement = self._judge(trial, listed.claim)
             seconds, started = time.perf_counter() - started, time.perf_counter()
             curves = trial.curves(listed.claim) if origin.startswith("instance") and judgement.left is not None else {}
-            rows[listed.name] = self._row(
-                listed, "", configuration, origin, judgement, situation.values, seconds, curves
-            )
+            rows[listed.name] = self._row(listed, "", configuration, origin, judgement, situation, seconds, curves)
             if judgement.verdict not in {Verdict.ASSUMPTION_NOT_MET, Verdict.ERROR}:
                 self._wrong_versions(trial, listed, configuration, origin)
         return rows
@@ -234,7 +232,7 @@ class Bench:
             if known is not None and known.verdict is Verdict.REFUTED:
                 continue
             judgement = self._judge(trial, listed.claim.version(name))
-            row = self._row(listed, f"wrong: {name}", configuration, origin, judgement, trial.situation.values, 0.0)
+            row = self._row(listed, f"wrong: {name}", configuration, origin, judgement, trial.situation, 0.0)
             if known is None or row.verdict is Verdict.REFUTED or _log_ratio(row) > _log_ratio(known):
                 self.versions[listed.name, name] = row
 
@@ -248,9 +246,7 @@ class Bench:
             if not listed.claim.is_finding:
                 judgement = self._judge(trial, listed.claim)
                 origin = f"instance: {instance}"
-                rows.append(
-                    self._row(listed, f"fault: {fault}", configuration, origin, judgement, situation.values, 0.0)
-                )
+                rows.append(self._row(listed, f"fault: {fault}", configuration, origin, judgement, situation, 0.0))
         noticed = (row for row in rows if row.verdict is Verdict.REFUTED)
         return next(noticed, next((row for row in rows if row.judged), rows[0]))
 
@@ -261,7 +257,7 @@ class Bench:
         configuration: Configuration,
         origin: str,
         judgement: Judgement,
-        values: Mapping[Any, float],
+        situation: Situation | None,
         seconds: float,
         curves: Mapping[str, list[float]] | None = None,
     ) -> Row:
@@ -272,7 +268,7 @@ class Bench:
             experiment=self.experiment.key,
             origin=origin,
             configuration=dict(configuration),
-            parameters={str(symbol): float(value) for symbol, value in values.items()},
+            parameters=situation.plain if situation else {},
             verdict=judgement.verdict,
             basis=judgement.basis,
             reason=judgement.reason,

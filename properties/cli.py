@@ -46,6 +46,9 @@ def build_parser() -> Parser:
     report = commands.add_parser("report", help="draw the page again from a ledger")
     report.add_argument("ledger", type=Path, metavar="LEDGER", help="ledger.sqlite, or the folder that holds it")
     report.add_argument("--output", type=Path, metavar="DIR", help="where to write; beside the ledger without")
+    sweep = commands.add_parser("sweep", help="train over one hyperparameter on the digits, and draw what happens")
+    sweep.add_argument("name", metavar="NAME", help="batch-size, samples, beta or optimiser")
+    sweep.add_argument("--output", type=Path, metavar="DIR", help="where to write the page")
     return parser
 
 

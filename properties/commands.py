@@ -16,8 +16,10 @@ from elbound.properties.datasets import USER, user_option
 from elbound.properties.docket import BadInput, Brief, docket_of
 from elbound.properties.experiment import Context
 from elbound.properties.run import Place, carry_out, default_folder, default_workers, prepare, publish, report_on
+from elbound.properties.sweep import sweep
 from elbound.reports.ledger import Ledger
 from elbound.reports.row import Row
+from elbound.reports.sweep import sweep_table, write_sweep
 from elbound.reports.table import figure
 
 DONE, FOUND = 0, 1
@@ -38,6 +40,11 @@ def dispatch(arguments: argparse.Namespace) -> int:
             return replay(arguments, console)
         case "report":
             return report(arguments, console)
+        case "sweep":
+            lines = sweep(arguments.name)
+            page = write_sweep(arguments.name, lines, arguments.output or default_folder())
+            console.print(sweep_table(arguments.name, lines))
+            console.print(f"page: {page}", markup=False, soft_wrap=True)
         case "list":
             listing.print_list(arguments.what, console)
         case "show":

@@ -65,25 +65,58 @@ class Everywhere:
 
 
 @dataclass(frozen=True)
-class Situation:
-    """What a configuration fixes before anything is simulated: parameter values and facts.
+class Spectrum:
+    """A curve of parameters at the indices 1, 2, ..., each known up to the same sure absolute error."""
 
-    `precision` is the relative error of the computed, non-integer parameters.
-    """
+    values: tuple[float, ...]
+    error: float = 0.0
 
-    values: Mapping[Any, float]
-    facts: frozenset[Fact] = frozenset()
-    precision: float = 2.0**-45
+    def __call__(self, index: Any) -> Any:
+        where = _whole(index) - 1
+        if np.any(where < 0):
+            raise IndexError(f"index {np.min(where) + 1} of a curve; allowed: 1 to {len(self.values)}")
+        found = np.asarray(self.values)[where]
+        return found if found.ndim else float(found)
 
     @property
-    def enclosed(self) -> dict[Any, Interval]:
-        """The finite parameters as intervals that hold their true values."""
-        finite = ((symbol, value) for symbol, value in self.values.items() if np.isfinite(value))
-        return {symbol: self._around(symbol, value) for symbol, value in finite}
+    def enclosed(self) -> Steps:
+        """The same curve in intervals that hold the true values."""
+        return Steps(Interval.around(np.asarray(self.values)[:, None], self.error))
 
-    def _around(self, symbol: Any, value: float) -> Interval:
-        width = 0.0 if symbol.is_integer else abs(value) * self.precision
-        return Interval.around(value, width)
+
+@dataclass(frozen=True)
+class Situation:
+    """What a configuration fixes before anything is simulated: parameter values, scalar or curves, and facts.
+
+    `precision` is the relative error of the computed, non-integer scalar parameters; `errors` are sure absolute errors
+    of parameters that differences leave without one, such as a distance that may be zero.
+    """
+
+    values: Mapping[Any, Any]
+    facts: frozenset[Fact] = frozenset()
+    precision: float = 2.0**-45
+    errors: Mapping[Any, float] = field(default_factory=dict)
+
+    @property
+    def enclosed(self) -> dict[Any, Interval | Steps]:
+        """The finite parameters as intervals, or curves of intervals, that hold their true values."""
+        known = ((symbol, self._around(symbol, value)) for symbol, value in self.values.items())
+        return {symbol: value for symbol, value in known if value is not None}
+
+    def _around(self, symbol: Any, value: Any) -> Interval | Steps | None:
+        if isinstance(value, Spectrum):
+            return value.enclosed
+        width = self.errors.get(symbol, 0.0 if symbol.is_integer else abs(value) * self.precision)
+        return Interval.around(value, width) if np.isfinite(value) else None
+
+    @property
+    def plain(self) -> dict[str, float]:
+        """All parameters by name, a curve entry by entry, for the record."""
+        found: dict[str, float] = {}
+        for symbol, value in self.values.items():
+            entries = {"": value} if not isinstance(value, Spectrum) else dict(enumerate(value.values, start=1))
+            found |= {f"{symbol}[{j}]" if j else str(symbol): float(x) for j, x in entries.items()}
+        return found
 
 
 @dataclass(frozen=True)

@@ -207,26 +207,35 @@ class Trial:
         if n not in self.situation.values or isinstance(self.measurement, Series | None):
             return {}
         horizons = np.unique(np.geomspace(1, self.situation.values[n], CURVE_POINTS).round().astype(int))
-        found: dict[str, list[float]] = {"x": [], "observed": [], "bound": []}
+        found: dict[str, list[float]] = {}
         for horizon in horizons.tolist():
-            sides = self._sides_at(claim, horizon)
-            if sides is not None:
-                for name, value in zip(found, (float(horizon), *sides), strict=True):
-                    found[name].append(value)
-        return found if len(found["x"]) > 1 else {}
+            for name, value in self._sides_at(claim, horizon).items():
+                found.setdefault(name, []).append(value)
+        return found if len(found.get("x", ())) > 1 else {}
 
-    def _sides_at(self, claim: Claim, horizon: int) -> tuple[float, float] | None:
-        """Mean left and right at a shorter horizon, from the screen's replicates; None where nothing was measured."""
+    def _sides_at(self, claim: Claim, horizon: int) -> dict[str, float]:
+        """Both sides at a shorter horizon, for replicates their means and the middle four fifths of the left side.
+
+        Empty where something was not measured there.
+        """
         if isinstance(self.measurement, Sample):
             shorter = Evaluation({**self._stages["screen"][0].values, n: horizon}, Replicates())
         else:
             shorter = Evaluation({**self._enclosed.values, n: Interval.of(horizon)}, Enclosures())
         try:
-            sides = [shorter(side) for side in (claim.left, claim.right)]
+            left, right = (shorter(side) for side in (claim.left, claim.right))
         except KeyError:
-            return None
-        left, right = (_middle(_single(x)) if isinstance(x, Interval) else float(np.mean(x)) for x in sides)
-        return left, right
+            return {}
+        if isinstance(left, Interval):
+            return {"x": horizon, "observed": _middle(_single(left)), "bound": _middle(_single(right))}
+        low, high = np.quantile(left, (0.1, 0.9)).tolist()
+        return {
+            "x": horizon,
+            "observed": float(np.mean(left)),
+            "bound": float(np.mean(right)),
+            "low": low,
+            "high": high,
+        }
 
     # Rates
 

@@ -46,14 +46,15 @@ class Fact:
 class Setting:
     """A situation that theorems speak about: parameters, observables and facts.
 
-    Parameters are fixed by a configuration; observables are measured, scalar (Symbol) or indexed (IndexedBase).
+    Parameters are fixed by a configuration, observables are measured; either is scalar (Symbol) or indexed
+    (IndexedBase).
     In a random setting the observables are random variables and both sides of a claim stand under an expectation.
     A setting that refines another has all of its parameters, observables and facts, so its experiments serve both.
     """
 
     name: str
     title: str
-    parameters: tuple[Symbol, ...]
+    parameters: tuple[Any, ...]
     observables: tuple[Any, ...]
     facts: tuple[Fact, ...] = ()
     random: bool = False

@@ -1,53 +1,133 @@
 """The situations that claims speak about; an experiment and a claim meet at one of these."""
 
-from typing import Any
+from typing import (
+    Any,
+)
 
-from sympy import Expr, Sum
+from sympy import (
+    Expr,
+    Sum,
+)
 
-from elbound.theory.claim import Fact, Setting
+from elbound.theory.claim import (
+    Fact,
+    Setting,
+)
 from elbound.theory.symbols import (
+    A_1,
+    A_2,
     V_0,
+    A_jj,
     B,
     C,
+    D_i,
+    D_j,
     D_max,
+    D_min,
     Delta,
+    Delta_sup,
     F,
+    F_argmin,
+    F_beta,
+    F_found,
+    F_unit,
     G_norm,
     G_r,
+    H_a,
+    H_f,
+    H_g,
+    H_l,
+    H_mu,
+    H_u,
+    H_z,
+    J_a,
+    J_g2,
+    J_l,
+    J_mu,
+    J_u,
+    J_z,
     K,
     L,
     N,
+    Q,
+    R,
     T,
+    V_norm,
     V_s,
     a,
+    a_A,
+    a_AA,
+    a_m,
+    alpha,
     average,
+    b_j,
     b_kl,
+    bend,
+    bend_sup,
     beta,
+    beta_1,
+    beta_2,
+    bound_slope,
+    c_0,
+    c_1,
+    c_2,
     chi2,
+    code_norm,
     cross,
     curvature_sup,
     d,
     d_GDG,
+    decoder_mean,
+    decoder_var,
     delta,
     delta_W,
+    depth,
+    dh2,
     displacement,
+    dreg_mean,
+    dreg_var,
+    drift,
     drop,
+    elbo_mu,
+    ell,
     entry_deviation,
+    eps_norm,
+    est_l,
+    est_mu,
     eta,
+    evidence_slope,
+    expm1_max,
+    expm1_norm,
     far_fresh,
     far_frozen,
     far_shared,
     floor,
     g,
+    g3,
+    g4,
+    g_2,
+    g_3,
+    g_4,
     g_DD,
+    gain,
+    gamma,
+    gamma_max,
     gap,
     gg_DD,
     gradient_end,
     gradient_start,
+    growth,
+    h2,
     hessian,
+    hessian_2r,
+    hessian_beta,
+    hessian_deep,
+    hessian_K,
+    hessian_theta,
     int_high,
     int_low,
     jacobian_change,
+    k,
     k_first,
     k_fresh,
     k_frozen,
@@ -64,20 +144,33 @@ from elbound.theory.symbols import (
     krr_double,
     kurt,
     lam,
+    lam_1x,
+    lam_i,
     lambda_0,
     lambda_noisier,
     latent_mean2,
+    least_curvature,
     least_eigenvalue,
+    least_square,
     limit_distance,
+    log_moment,
+    logged,
     loss_mean,
     loss_noisy,
     loss_spread,
     loss_start,
     loss_trained,
     m,
+    m_a,
+    m_g,
+    m_mu,
+    mapping2,
     mean2,
     mean_gain,
     mean_jacobian,
+    misfit,
+    misfit_sup,
+    mismatch2,
     mode_limit,
     mode_residual,
     n,
@@ -89,34 +182,61 @@ from elbound.theory.symbols import (
     n_parallel,
     n_sign,
     operator_deviation,
+    order,
     order_frozen,
     order_shared,
+    p,
     phi_1,
     phi_2,
+    plain_mean,
+    plain_var,
     pulled,
     r,
     r_0,
+    ratio,
     reach,
+    reg,
     residual2,
     residual_1,
     residual_D,
     residual_end,
     residual_tau,
+    rest,
+    rest_past,
+    rho,
     ridge,
     rise,
     s,
     s1,
+    s1_beta,
+    s1_iw,
     s2,
+    s2_analytic,
+    s2_beta,
     s2_c,
+    s2_iw,
     s2_l,
+    s2_landing,
+    s2_sampled,
+    s_max,
     s_z,
+    shift2,
     sigma2,
+    sigma2_A,
+    sigma_sup2,
     sigma_x2,
+    slip,
     slope_inf,
+    slope_l,
+    slope_mu,
     slope_sup,
     squared_deviation,
+    stl_mean,
+    stl_var,
     t,
     tau,
+    tau_1,
+    tau_2,
     taylor,
     test_distance,
     test_double,
@@ -127,16 +247,25 @@ from elbound.theory.symbols import (
     theta_norm,
     theta_top,
     tr_D,
+    tr_D_inv,
+    tr_G,
     tr_GD,
     tr_GDG,
     tr_S,
+    uniform_average,
     v,
+    v_iw,
+    v_K,
+    v_path,
+    v_score,
     w_max,
     w_min,
     work,
     x2,
+    x_abs,
     x_max,
     y2,
+    z_score,
     zeta,
 )
 
@@ -160,6 +289,53 @@ LINEAR_VAE_BALL = Setting(
     observables=(hessian,),
 )
 
+LINEAR_VAE_POINT = Setting(
+    "linear-vae-point",
+    "a point (W, V) of the ball of radius r of a Linear VAE with fixed encoder variances, and the point (2W, 2V)",
+    parameters=(),
+    observables=(V_norm, code_norm, misfit, hessian_2r),
+    refines=LINEAR_VAE_BALL,
+)
+
+LINEAR_VAE_OFFSETS = Setting(
+    "linear-vae-offsets",
+    "a point of the ball of radius r in the weights and offsets (W, V, b, c) of a Linear VAE, encoder variances fixed",
+    parameters=(lam, lam_1x, sigma_x2, beta, D_max, r),
+    observables=(hessian,),
+)
+
+LINEAR_VAE_LEARNED_VARIANCE = Setting(
+    "linear-vae-learned-variance",
+    "a point of the ball of radius r in the weights (W, V) of a Linear VAE, log-variances learned within [-ell, ell]",
+    parameters=(lam, sigma_x2, beta, r, ell),
+    observables=(hessian,),
+)
+
+RADIAL_CLIP = Setting(
+    "radial-clip",
+    "the radial soft-clip theta / sqrt(1 + |theta|^2 / r^2) onto the ball of radius r",
+    parameters=(r,),
+    observables=(bend_sup,),
+)
+
+CLIPPED_LINEAR_VAE = Setting(
+    "clipped-linear-vae",
+    "a point theta of a Linear VAE whose weights are a radial soft-clip of theta onto the ball of radius r",
+    parameters=(lam, sigma_x2, beta, D_max, r, G_r),
+    observables=(hessian_theta,),
+)
+
+FIXED_VARIANCES = Fact("fixed variances", "the encoder's variances are fixed")
+LEARNED_VARIANCES = Fact("learned variances", "the encoder's variances are learned")
+
+LINEAR_VAE_LANDSCAPE = Setting(
+    "linear-vae-landscape",
+    "a Linear VAE over all its weights (W, V), encoder variances fixed or learned",
+    parameters=(d, k, sigma_x2, beta, lam_i, D_i),
+    observables=(F_argmin, F_found, least_curvature),
+    facts=(FIXED_VARIANCES, LEARNED_VARIANCES),
+)
+
 WITH_REPLACEMENT = Fact("with replacement", "the batch is drawn with replacement")
 WITHOUT_REPLACEMENT = Fact("without replacement", "the batch is drawn without replacement")
 
@@ -170,8 +346,44 @@ GRADIENT_NOISE = Setting(
         *(B, K, N, sigma_x2, kurt, tr_S, tr_D, tr_GD, tr_GDG),
         *(mean2, residual2, cross, g_DD, gg_DD, d_GDG, residual_D),
     ),
-    observables=(v, s1, s2, s2_l, s2_c),
+    observables=(v, s1, s2, s2_l, s2_c, v_K),
     facts=(WITH_REPLACEMENT, WITHOUT_REPLACEMENT),
+)
+
+ENCODER_GRADIENT = Setting(
+    "encoder-gradient",
+    "the mean of a gradient estimator with K latent samples of one datum, encoder and decoder Gaussian",
+    parameters=(K, beta),
+    observables=(est_mu, est_l, slope_mu, slope_l, elbo_mu),
+)
+
+KL_TREATMENTS = Setting(
+    "kl-treatments",
+    "the encoder's pathwise gradient of a Linear VAE, KL analytic, sampled, or sampled without its score term",
+    parameters=(k, sigma_x2, beta, tr_S, tr_D, tr_G, tr_GD, tr_GDG, tr_D_inv, D_min, D_max, mismatch2),
+    observables=(s2_analytic, s2_sampled, s2_landing),
+)
+
+SCORE_AND_PATHWISE = Setting(
+    "score-and-pathwise",
+    "score-function and pathwise gradient of one integrand in one coordinate of a Gaussian encoder's mean",
+    parameters=(),
+    observables=(v_score, v_path),
+)
+
+QUADRATIC_INTEGRAND = Setting(
+    "quadratic-integrand",
+    "the same for a quadratic integrand c_0 + b.e + e^T A e - tr A of the noise e",
+    parameters=(D_j, c_0, b_j, A_jj, h2, dh2),
+    observables=(),
+    refines=SCORE_AND_PATHWISE,
+)
+
+BETA_SWEEP = Setting(
+    "beta-sweep",
+    "one Linear VAE, its weights and data, at the betas j beta / 3 for j = 0, 1, 2, 3",
+    parameters=(d, beta, sigma_x2, lam, D_max, tr_S, tr_D, tr_GD, tr_GDG),
+    observables=(s1_beta, s2_beta, s2_sampled, hessian_beta, F_beta, F_unit, gain),
 )
 
 UNBIASED = Fact("unbiased", "the stochastic gradient has the gradient as its mean, given the past")
@@ -183,7 +395,7 @@ SMOOTH_ON_BALL = Fact(
 SGD_RUN = Setting(
     "sgd-run",
     "n steps of SGD with step size C / sqrt(t)",
-    parameters=(n, C, L, Delta),
+    parameters=(n, C, L, Delta, Delta_sup, sigma_sup2),
     observables=(a, sigma2, F),
     facts=(UNBIASED, SMOOTH, SMOOTH_ON_BALL),
     random=True,
@@ -198,11 +410,84 @@ CLIPPED_LINEAR_VAE_RUN = Setting(
     refines=SGD_RUN,
 )
 
+DEEP_CONSTANTS = (
+    *(beta, sigma_x2, x_max, D_max, m_mu, J_mu, H_mu, J_l, H_l, expm1_max, expm1_norm),
+    *(m_g, J_g2, H_g),
+)
+
+DEEP_RUN = Setting(
+    "deep-gaussian-vae-run",
+    "SGD on a deep Gaussian VAE whose weights are a radial soft-clip of the trained ones",
+    parameters=(*DEEP_CONSTANTS, r, G_r),
+    observables=(slip, bend, z_score),
+    random=True,
+    refines=SGD_RUN,
+)
+
+STOPPED_LINEAR_VAE_RUN = Setting(
+    "stopped-linear-vae-run",
+    "SGD on a Linear VAE until its weights leave the ball of radius r; from then on all but the objective is zero",
+    parameters=(lam, sigma_x2, beta, D_max, r),
+    observables=(g3, g4),
+    random=True,
+    refines=SGD_RUN,
+)
+
+UNIT_SCALE = Fact("unit scale", "layers of width 3 or more with weights drawn at unit scale or above")
+
+DEEP_POINT = Setting(
+    "deep-gaussian-vae-point",
+    "a point in the parameter space of a deep Gaussian VAE, with the layerwise bounds there",
+    parameters=(depth, *DEEP_CONSTANTS),
+    observables=(hessian_deep,),
+    facts=(UNIT_SCALE,),
+)
+
+DEEP_LAYER = Setting(
+    "deep-layer",
+    "one layer on top of a map of given size, slope and curvature",
+    parameters=(m_a, J_a, H_a, rho, c_1, c_2),
+    observables=(J_u, H_u, H_f),
+)
+
+DEEP_LATENT = Setting(
+    "deep-latent",
+    "the latent sample mu + e^(l/2) eps as a map of the encoder's parameters",
+    parameters=(J_mu, H_mu, J_l, H_l, D_max, eps_norm),
+    observables=(J_z, H_z),
+)
+
+BBVI_RUN = Setting(
+    "bbvi-run",
+    "SGD on a Gaussian family, mean-field or full-rank, for a regression with a soft-clipped predictor",
+    parameters=(lam, sigma_x2, beta, slope_sup, curvature_sup, misfit_sup, x_abs, s_max, tau_1, tau_2),
+    observables=(),
+    random=True,
+    refines=SGD_RUN,
+)
+
+PROJECTED_LINEAR_VAE_RUN = Setting(
+    "projected-linear-vae-run",
+    "SGD with step size C / sqrt(t) on a Linear VAE, projected onto the ball of radius r after each step",
+    parameters=(n, C, L, Delta, lam, sigma_x2, beta, D_max, r),
+    observables=(mapping2, sigma2),
+    facts=(UNBIASED,),
+    random=True,
+)
+
+GRADIENT_DESCENT_RUN = Setting(
+    "gradient-descent-run",
+    "n gradient steps without noise, of any sizes",
+    parameters=(n, L, Delta, gamma_max),
+    observables=(gamma, least_square),
+    facts=(SMOOTH,),
+)
+
 SGD_HORIZONS = Setting(
     "sgd-horizons",
     "SGD with step size C / sqrt(t), watched at growing horizons n",
     parameters=(C, L, Delta),
-    observables=(average,),
+    observables=(average, uniform_average),
     facts=(UNBIASED, SMOOTH),
 )
 
@@ -213,9 +498,56 @@ WEIGHT_VARIANCE = Fact("finite variance", "the normalised importance weight has 
 IWAE = Setting(
     "iwae",
     "the importance-weighted bound with K samples from a Gaussian encoder, Gaussian posterior",
-    parameters=(K, chi2, w_min, w_max),
-    observables=(gap,),
+    parameters=(K, chi2, w_min, w_max, ratio, shift2),
+    observables=(gap, logged),
     facts=(WEIGHT_BOUNDED, WEIGHT_AWAY_FROM_ZERO, WEIGHT_VARIANCE),
+)
+
+IWAE_MOMENT = Setting(
+    "iwae-moment",
+    "a moment of the normalised importance weight, Gaussian encoder and Gaussian posterior",
+    parameters=(order, ratio, shift2),
+    observables=(log_moment, growth),
+)
+
+IWAE_GRADIENT = Setting(
+    "iwae-gradient",
+    "estimators of the importance-weighted bound's gradient, one datum, one latent coordinate, Gaussian noise",
+    parameters=(K, Q, ratio, shift2, evidence_slope),
+    observables=(
+        *(bound_slope, plain_mean, plain_var, dreg_mean, dreg_var),
+        *(stl_mean, stl_var, decoder_mean, decoder_var),
+    ),
+)
+
+IWAE_AT_POSTERIOR = Setting(
+    "iwae-at-posterior",
+    "the importance-weighted bound and its gradient estimators where the encoder is the posterior",
+    parameters=(K, Q),
+    observables=(gap, plain_var, dreg_var, stl_var),
+)
+
+IWAE_POINT = Setting(
+    "iwae-point",
+    "a point of the importance-weighted objective of a Linear VAE with K samples of finite latent noise",
+    parameters=(K, A_1, A_2),
+    observables=(hessian_K,),
+)
+
+IWAE_NOISE = Setting(
+    "iwae-noise",
+    "the importance-weighted gradient of a Linear VAE, B data with replacement, K samples of finite latent noise",
+    parameters=(B, K),
+    observables=(v_iw, s1_iw, s2_iw),
+)
+
+CLIPPED_IWAE_RUN = Setting(
+    "clipped-iwae-run",
+    "SGD on the importance-weighted objective of a Linear VAE, radially clipped weights, bounded latent noise",
+    parameters=(A_1, A_2, r),
+    observables=(),
+    random=True,
+    refines=SGD_RUN,
 )
 
 RELU = Fact("ReLU", "the activation is ReLU")
@@ -334,4 +666,56 @@ LITERAL_KL = Setting(
     "a wide autoencoder at rest under the KL term to a standard normal latent, erf, orthogonal output signs",
     parameters=(d, m, b_kl, kappa_0, phi_1),
     observables=(mean_gain, latent_mean2, residual_end, kernel_moved),
+)
+
+ADAM_DRIFT = Setting(
+    "adam-drift",
+    "Adam held at one parameter, independent gradients of a scalar quadratic, regulariser inside the root",
+    parameters=(beta_1, beta_2, reg, g_2, g_3, g_4),
+    observables=(drift, rest, rest_past),
+)
+
+ADAM_RUN = Setting(
+    "adam-run",
+    "n steps C / sqrt(t) of Adam, regulariser inside the root, on an L-smooth objective with gradients bounded by R",
+    parameters=(n, C, L, Delta, p, R, beta_1, beta_2, reg),
+    observables=(a_m,),
+    facts=(UNBIASED,),
+    random=True,
+)
+
+ADAM_CONSTANT_STEP = Setting(
+    "adam-constant-step",
+    "n steps alpha of Adam, second moment corrected, on an L-smooth objective with gradients bounded by R - reg",
+    parameters=(n, alpha, L, Delta, p, R, beta_1, beta_2, reg),
+    observables=(a,),
+    facts=(UNBIASED,),
+    random=True,
+)
+
+ADAM_PREDICTABLE_RUN = Setting(
+    "adam-predictable-run",
+    "n steps C / sqrt(t) of Adam without momentum, preconditioned by past gradients, on an L-smooth objective",
+    parameters=(n, C, L, Delta, R, beta_2, reg),
+    observables=(a, sigma2, a_A, a_AA, sigma2_A, F),
+    facts=(UNBIASED,),
+    random=True,
+)
+
+DEEP_ADAM_RUN = Setting(
+    "deep-gaussian-vae-adam-run",
+    "Adam with momentum on a radially clipped deep Gaussian VAE",
+    parameters=(*DEEP_CONSTANTS, r, G_r),
+    observables=(F,),
+    random=True,
+    refines=ADAM_RUN,
+)
+
+DEEP_ADAM_PREDICTABLE_RUN = Setting(
+    "deep-gaussian-vae-adam-predictable-run",
+    "Adam without momentum, preconditioned by past gradients, on a radially clipped deep Gaussian VAE",
+    parameters=(*DEEP_CONSTANTS, r, G_r),
+    observables=(),
+    random=True,
+    refines=ADAM_PREDICTABLE_RUN,
 )

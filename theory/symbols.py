@@ -1,8 +1,14 @@
 """The alphabet: one sympy symbol per quantity, one meaning per letter."""
 
-from typing import Final, TypeVar
+from typing import (
+    Final,
+    TypeVar,
+)
 
-from sympy import IndexedBase, Symbol
+from sympy import (
+    IndexedBase,
+    Symbol,
+)
 
 Letter = TypeVar("Letter", Symbol, IndexedBase)
 
@@ -78,6 +84,95 @@ residual_D = quantity(
     nonnegative=True,
 )
 
+# Gradient estimators of a Gaussian encoder
+est_mu = quantity("est_mu", "mean of the estimated gradient, encoder's mean", r"E\hat g_\mu", real=True)
+est_l = quantity("est_l", "mean of the estimated gradient, encoder's log-variance", r"E\hat g_\ell", real=True)
+slope_mu = quantity("slope_mu", "gradient of the negative bound in the encoder's mean", r"\partial_\mu F", real=True)
+slope_l = quantity(
+    "slope_l", "gradient of the negative bound in the encoder's log-variance", r"\partial_\ell F", real=True
+)
+elbo_mu = quantity(
+    "elbo_mu", "gradient of the negative ELBO in the encoder's mean, one sample", r"\partial_\mu F_1", real=True
+)
+tr_G = quantity("tr_G", "trace of G = V^T V", r"\mathrm{tr}G", nonnegative=True)
+tr_D_inv = quantity("tr_D_inv", "trace of the inverse of the encoder's covariance", r"\mathrm{tr}(D^{-1})")
+D_min = quantity("D_min", "smallest variance of the Gaussian encoder", r"D_{\min}")
+mismatch2 = quantity(
+    "mismatch2",
+    "squared Frobenius norm of D^-1 less the tempered posterior's precision I + G / (beta sigma_x2)",
+    r"\|D^{-1}-\Sigma_\beta^{-1}\|_F^2",
+    nonnegative=True,
+)
+s2_analytic = quantity(
+    "s2_analytic", "latent noise of the encoder's gradient with an analytic KL", r"s_2^{\mathrm{an}}", nonnegative=True
+)
+s2_sampled = quantity(
+    "s2_sampled", "latent noise of the encoder's gradient with a sampled KL", r"s_2^{\mathrm{MC}}", nonnegative=True
+)
+s2_landing = quantity(
+    "s2_landing",
+    "latent noise of the encoder's gradient with a sampled KL, score term left out",
+    r"s_2^{\mathrm{STL}}",
+    nonnegative=True,
+)
+v_score = quantity("v_score", "variance of the score-function gradient in one mean coordinate", nonnegative=True)
+v_path = quantity("v_path", "variance of the pathwise gradient in one mean coordinate", nonnegative=True)
+D_j = quantity("D_j", "encoder's variance in one latent coordinate")
+c_0 = quantity("c_0", "mean of the integrand under the encoder", real=True)
+b_j = quantity("b_j", "linear coefficient of the integrand in one noise coordinate", real=True)
+A_jj = quantity("A_jj", "quadratic coefficient of the integrand in one noise coordinate", "A_{jj}", real=True)
+h2 = quantity("h2", "mean square of the integrand under the encoder", "Eh^2", nonnegative=True)
+dh2 = quantity(
+    "dh2", "mean square of the integrand's derivative in one noise coordinate", r"E(\partial_jh)^2", nonnegative=True
+)
+
+# Landscape and curvature of the Linear VAE
+i = quantity("i", "index of an eigenvalue of the data's second moment, the largest first", integer=True, positive=True)
+lam_i = curve("lam_i", "i-th largest eigenvalue of the data's second moment", r"\lambda")
+D_i = curve("D_i", "i-th smallest variance of the Gaussian encoder", "D")
+F_argmin = quantity("F_argmin", "objective at the closed-form minimiser", r"F(\theta^*)", real=True)
+F_found = quantity("F_found", "least objective that descents from many starts reach", r"\min_jF(\theta_j)", real=True)
+least_curvature = quantity(
+    "least_curvature", "least eigenvalue of the Hessian at W = V = 0", r"\lambda_{\min}(\nabla^2F(0))", real=True
+)
+V_norm = quantity("V_norm", "spectral norm of the decoder V", r"\|V\|", nonnegative=True)
+code_norm = quantity(
+    "code_norm",
+    "root of the largest eigenvalue of W S W^T, S the data's second moment",
+    r"\|WS^{1/2}\|",
+    nonnegative=True,
+)
+misfit = quantity("misfit", "spectral norm of (I - VW) S, S the data's second moment", r"\|(I-VW)S\|", nonnegative=True)
+L_W = quantity("L_W", "bound on the curvature in the encoder alone", nonnegative=True)
+L_V = quantity("L_V", "bound on the curvature in the decoder alone")
+L_WV = quantity("L_WV", "bound on the mixed curvature in encoder and decoder", "L_{WV}", nonnegative=True)
+L_Vl = quantity("L_Vl", "bound on the curvature in decoder and log-variances, per largest variance", r"L_{V\ell}")
+hessian_2r = quantity(
+    "hessian_2r", "spectral norm of the Hessian at twice the point", r"\|\nabla^2F\|_{2r}", nonnegative=True
+)
+hessian_theta = quantity(
+    "hessian_theta",
+    "spectral norm of the Hessian of the objective composed with the radial soft-clip",
+    r"\|\nabla^2(F\circ\Phi)\|",
+    nonnegative=True,
+)
+bend_sup = quantity(
+    "bend_sup", "supremum of the norm of the radial soft-clip's second derivative", r"\sup\|D^2\Phi\|", nonnegative=True
+)
+lam_1x = quantity("lam_1x", "largest eigenvalue of the second moment of (x, 1)", r"\tilde\lambda", nonnegative=True)
+ell = quantity("ell", "largest absolute value allowed to the encoder's log-variances", r"\ell", nonnegative=True)
+
+# The same problem at the betas j beta / 3, j = 0, 1, 2, 3
+s1_beta = curve("s1_beta", "gradient noise due to the choice of one datum, at the j-th beta", r"s_1^{\beta}")
+s2_beta = curve("s2_beta", "gradient noise due to one latent sample with analytic KL, at the j-th beta", r"s_2^{\beta}")
+hessian_beta = curve("hessian_beta", "spectral norm of the Hessian at the j-th beta", r"\|\nabla^2F\|_{\beta}")
+F_beta = quantity("F_beta", "objective with weight beta and decoder noise sigma_x2", r"F_\beta", real=True)
+F_unit = quantity("F_unit", "objective with weight one and decoder noise beta sigma_x2", "F_1", real=True)
+gain = quantity(
+    "gain", "squared norm of the decoder column along the leading direction at the optimum", nonnegative=True
+)
+v_K = curve("v_K", "trace of the stochastic gradient's covariance with K latent samples, weights W and V")
+
 # Training runs
 n = quantity("n", "number of steps", integer=True, positive=True)
 t = quantity("t", "index of a step", integer=True, positive=True)
@@ -88,12 +183,249 @@ a = curve("a", "squared gradient norm at step t")
 sigma2 = curve("sigma2", "variance of the stochastic gradient at step t, given the past", r"\sigma^2")
 F = curve("F", "objective at step t", real=True)
 average = curve("average", "expected squared gradient at the random output index, horizon n", r"\bar a")
+uniform_average = curve(
+    "uniform_average", "expected squared gradient at a uniform output index, horizon n", r"\bar a^{\mathrm{u}}"
+)
+sigma_sup2 = quantity(
+    "sigma_sup2", "a sure bound on the variance of the stochastic gradient", r"\sigma_{\sup}^2", nonnegative=True
+)
+Delta_sup = quantity(
+    "Delta_sup",
+    "a bound on the expected objective at steps 1 to n, less its infimum",
+    r"\Delta_{\sup}",
+    nonnegative=True,
+)
+g3 = curve("g3", "third power of the stochastic gradient's norm at step t", r"\|g\|^3")
+g4 = curve("g4", "fourth power of the stochastic gradient's norm at step t", r"\|g\|^4")
+mapping2 = curve("mapping2", "squared norm of the projected gradient mapping at step t", r"\|G\|^2")
+gamma = curve("gamma", "step size of step t", r"\gamma")
+gamma_max = quantity("gamma_max", "largest step size", r"\gamma_{\max}")
+least_square = curve("least_square", "least squared gradient norm at the start and after up to n steps", r"\min a")
+
+# Deep Gaussian VAE: size m, slope J and curvature H of maps of the parameters, layer by layer
+depth = quantity("depth", "hidden layers on each side of the deep model", integer=True, positive=True)
+x_max = quantity("x_max", "largest norm of a data point", r"x_{\max}", nonnegative=True)
+J_lip = quantity("J_lip", "Lipschitz constant of the network's Jacobian in the weights", "L_J")
+theta_top = quantity("theta_top", "largest eigenvalue of the kernel at initialisation", r"\lambda_{\max}(\hat\Theta)")
+theta_mode = quantity("theta_mode", "an eigenvalue of the kernel at initialisation", r"\theta")
+r_0 = quantity("r_0", "norm of the residual y - f at the start", r"\|r_0\|")
+delta_W = quantity("delta_W", "distance between two points in the weights", r"\|\Delta\|")
+residual_1 = quantity("residual_1", "norm of the residual after one step", r"\|r_1\|", nonnegative=True)
+taylor = quantity(
+    "taylor",
+    "distance of the network from its linear part over that move",
+    r"\|f(W+\Delta)-f-J\Delta\|",
+    nonnegative=True,
+)
+jacobian_change = quantity(
+    "jacobian_change",
+    "operator norm of the Jacobian's change over that move",
+    r"\|J(W+\Delta)-J(W)\|",
+    nonnegative=True,
+)
+kernel_change = quantity(
+    "kernel_change",
+    "operator norm of the tangent kernel's change over that move",
+    r"\|\hat\Theta(W+\Delta)-\hat\Theta(W)\|",
+    nonnegative=True,
+)
+residual_tau = quantity("residual_tau", "norm of the residual at time tau", r"\|r(\tau)\|", nonnegative=True)
+int_low = quantity(
+    "int_low", "integral over time of the kernel's least eigenvalue", r"\int_0^\tau\lambda_{\min}", real=True
+)
+int_high = quantity(
+    "int_high", "integral over time of the kernel's largest eigenvalue", r"\int_0^\tau\lambda_{\max}", nonnegative=True
+)
+displacement = quantity(
+    "displacement", "distance of the trained weights from their start", r"\|W-W_0\|_F", nonnegative=True
+)
+pulled = quantity(
+    "pulled", "norm of the residual under the transposed Jacobian", r"\|J^\top(y-f)\|_F", nonnegative=True
+)
+work = quantity(
+    "work", "inner product of the displacement and the pulled residual", r"\langle W-W_0,J^\top(y-f)\rangle", real=True
+)
+residual_end = quantity("residual_end", "norm of the residual where training stopped", r"\|y-f^*\|", nonnegative=True)
+gradient_end = quantity(
+    "gradient_end", "norm of the loss's gradient where training stopped", r"\|\nabla L\|", nonnegative=True
+)
+gradient_start = quantity("gradient_start", "norm of the loss's gradient at the start", r"\|\nabla L_0\|")
+mode_residual = quantity("mode_residual", "share of the residual left at time tau", r"r(\tau)/r_0", nonnegative=True)
+mode_limit = quantity("mode_limit", "share of the residual left in the end", r"r(\infty)/r_0", nonnegative=True)
+limit_distance = quantity(
+    "limit_distance",
+    "distance from the limit at time tau relative to that at the start",
+    r"\|f(\tau)-f(\infty)\|/\|f_0-f(\infty)\|",
+    nonnegative=True,
+)
+kernel_drift = quantity(
+    "kernel_drift",
+    "operator norm of mean Jacobian times final transposed Jacobian, less the first kernel",
+    r"\|\bar JJ_*^\top-\hat\Theta\|",
+    nonnegative=True,
+)
+mean_jacobian = quantity(
+    "mean_jacobian", "operator norm of the Jacobian's mean between start and end", r"\|\bar J\|", nonnegative=True
+)
+krr_distance = quantity(
+    "krr_distance",
+    "distance from kernel ridge regression, training points",
+    r"\|f^*-f_{\mathrm{KRR}}\|",
+    nonnegative=True,
+)
+krr_double = quantity(
+    "krr_double",
+    "distance from kernel ridge regression with twice the ridge, training points",
+    r"\|f^*-f_{\mathrm{KRR},2\varrho}\|",
+    nonnegative=True,
+)
+test_drift = quantity(
+    "test_drift",
+    "kernel drift with the mean Jacobian at the test points",
+    r"\|\bar J_xJ_*^\top-\hat\Theta_x\|",
+    nonnegative=True,
+)
+test_jacobian = quantity(
+    "test_jacobian",
+    "operator norm of the Jacobian's mean at the test points",
+    r"\|\bar J_x\|",
+    nonnegative=True,
+)
+test_kernel = quantity(
+    "test_kernel",
+    "operator norm of the first kernel between test and training points",
+    r"\|\hat\Theta_x\|",
+    nonnegative=True,
+)
+test_distance = quantity(
+    "test_distance",
+    "distance from kernel ridge regression, test points",
+    r"\|f^*_x-f_{\mathrm{KRR},x}\|",
+    nonnegative=True,
+)
+test_double = quantity(
+    "test_double",
+    "distance from kernel ridge regression with twice the ridge, test points",
+    r"\|f^*_x-f_{\mathrm{KRR},2\varrho,x}\|",
+    nonnegative=True,
+)
+b_kl = quantity("b_kl", "weight of half the latent means' squares in the loss", "b")
+kappa_0 = quantity("kappa_0", "squared slope of the smoothed activation at zero", r"\kappa")
+mean_gain = quantity("mean_gain", "regression coefficient of the reconstruction on the data", r"\hat\rho", real=True)
+latent_mean2 = quantity(
+    "latent_mean2", "largest sum over the data of one latent's squared means", r"\max_r|Xw_r|^2", nonnegative=True
+)
+kernel_moved = quantity(
+    "kernel_moved",
+    "change of the tangent kernel in training relative to its start",
+    r"\|\hat\Theta_*-\hat\Theta\|/\|\hat\Theta\|",
+    nonnegative=True,
+)
+m_a = quantity("m_a", "norm of a layer's input", nonnegative=True)
+J_a = quantity("J_a", "slope of a layer's input in the parameters before it", nonnegative=True)
+H_a = quantity("H_a", "curvature of a layer's input in the parameters before it", nonnegative=True)
+rho = quantity("rho", "spectral norm of a layer's matrix", r"\varrho", nonnegative=True)
+c_1 = quantity("c_1", "steepest slope of the activation", nonnegative=True)
+c_2 = quantity("c_2", "largest curvature of the activation", nonnegative=True)
+J_u = quantity("J_u", "slope of a layer's pre-activation in all parameters up to it", nonnegative=True)
+H_u = quantity("H_u", "curvature of a layer's pre-activation in all parameters up to it", nonnegative=True)
+H_f = quantity("H_f", "curvature of a layer's activation in all parameters up to it", nonnegative=True)
+eps_norm = quantity("eps_norm", "norm of the latent noise", r"|\varepsilon|", nonnegative=True)
+J_z = quantity("J_z", "slope of the latent sample in the encoder's parameters", nonnegative=True)
+H_z = quantity("H_z", "curvature of the latent sample in the encoder's parameters", nonnegative=True)
+m_mu = quantity("m_mu", "bound on the encoder's mean", r"m_\mu", nonnegative=True)
+J_mu = quantity("J_mu", "bound on the slope of the encoder's mean", r"J_\mu", nonnegative=True)
+H_mu = quantity("H_mu", "bound on the curvature of the encoder's mean", r"H_\mu", nonnegative=True)
+J_l = quantity("J_l", "bound on the slope of the encoder's log-variance", r"J_\ell", nonnegative=True)
+H_l = quantity("H_l", "bound on the curvature of the encoder's log-variance", r"H_\ell", nonnegative=True)
+expm1_max = quantity(
+    "expm1_max", "bound on e^l - 1 in every latent coordinate", r"\|e^\ell-1\|_\infty", nonnegative=True
+)
+expm1_norm = quantity(
+    "expm1_norm", "bound on the norm of e^l - 1 over latent coordinates", r"\|e^\ell-1\|_2", nonnegative=True
+)
+m_g = quantity("m_g", "bound on the decoder's mean", nonnegative=True)
+J_g2 = quantity("J_g2", "squared bound on the decoded mean's slope, averaged over noise", r"J_g^2", nonnegative=True)
+H_g = quantity("H_g", "bound on the decoded mean's curvature, averaged over noise", nonnegative=True)
+hessian_deep = quantity(
+    "hessian_deep", "spectral norm of the deep model's Hessian at one point", r"\|\nabla^2F\|", nonnegative=True
+)
+slip = curve("slip", "inner product of the gradient with its own error at step t", r"\xi", real=True)
+bend = curve("bend", "directional smoothness constant times the squared norm of step t's direction", real=True)
+z_score = quantity(
+    "z_score", "sum over steps of slip in units of its conditional standard deviation, over sqrt n", "Z", real=True
+)
+misfit_sup = quantity("misfit_sup", "largest distance of a label from the far end of the predictor's range", "R_y")
+x_abs = quantity("x_abs", "largest mean absolute value of an input coordinate", r"\max_jE|x_j|", nonnegative=True)
+s_max = quantity("s_max", "largest standard deviation the variational family allows, before correlation")
+tau_1 = quantity("tau_1", "supremum of the slope of the log-scales' soft-clip", r"\tau_1")
+tau_2 = quantity("tau_2", "supremum of the curvature of the log-scales' soft-clip", r"\tau_2")
 
 # Importance weighting
 chi2 = quantity("chi2", "variance of the normalised importance weight", r"\chi^2", nonnegative=True)
 w_min = quantity("w_min", "infimum of the normalised importance weight", r"w_{\min}", nonnegative=True)
 w_max = quantity("w_max", "supremum of the normalised importance weight", r"w_{\max}", nonnegative=True)
-gap = curve("gap", "log-evidence less the importance-weighted bound with K samples", r"\mathrm{gap}")
+gap = curve("gap", "log-evidence less the importance-weighted bound with K samples", r"\mathrm{gap}", real=True)
+logged = curve(
+    "logged", "log-evidence less the expected self-normalised surrogate, K samples", r"\mathrm{logged}", real=True
+)
+ratio = quantity("ratio", "precision of the encoder over the posterior's", "Q/P")
+shift2 = quantity(
+    "shift2",
+    "squared distance of the two means, in units of the posterior's variance",
+    r"P\delta m^2",
+    nonnegative=True,
+)
+order = quantity("order", "order of a moment of the normalised importance weight", r"\tau", real=True)
+log_moment = quantity(
+    "log_moment", "logarithm of a moment of the normalised importance weight", r"\log Ew^\tau", real=True
+)
+growth = quantity("growth", "the moment over twice a wide range of latents, relative to the range", r"M_{2R}/M_R")
+Q = quantity("Q", "precision of the encoder")
+evidence_slope = quantity(
+    "evidence_slope", "derivative of the log-evidence by the decoder", r"\partial_v\log p(x)", real=True
+)
+bound_slope = curve(
+    "bound_slope", "derivative of the bound by the encoder's mean, K samples", r"\partial_mL", real=True
+)
+plain_mean = curve(
+    "plain_mean", "mean of the plain estimator, encoder's mean, K samples", r"E\,g^{\mathrm{plain}}", real=True
+)
+plain_var = curve(
+    "plain_var", "variance of the plain estimator, encoder's mean, K samples", r"\mathrm{Var}\,g^{\mathrm{plain}}"
+)
+dreg_mean = curve(
+    "dreg_mean", "mean of the doubly reparameterised estimator, encoder's mean", r"E\,g^{\mathrm{dreg}}", real=True
+)
+dreg_var = curve(
+    "dreg_var",
+    "variance of the doubly reparameterised estimator, encoder's mean",
+    r"\mathrm{Var}\,g^{\mathrm{dreg}}",
+    real=True,
+)
+stl_mean = curve(
+    "stl_mean", "mean of the sticking-the-landing estimator, encoder's mean", r"E\,g^{\mathrm{stl}}", real=True
+)
+stl_var = curve(
+    "stl_var",
+    "variance of the sticking-the-landing estimator, encoder's mean",
+    r"\mathrm{Var}\,g^{\mathrm{stl}}",
+    real=True,
+)
+decoder_mean = curve("decoder_mean", "mean of the decoder's gradient, K samples", r"E\,g^{v}", real=True)
+decoder_var = curve("decoder_var", "variance of the decoder's gradient, K samples", r"\mathrm{Var}\,g^{v}")
+A_1 = quantity("A_1", "supremum of the log-weight's gradient norm over data, noise and the stated region", "A_1")
+A_2 = quantity("A_2", "supremum of the log-weight's Hessian norm over data, noise and the stated region", "A_2")
+hessian_K = quantity(
+    "hessian_K", "spectral norm of the importance-weighted objective's Hessian", r"\|\nabla^2F_K\|", nonnegative=True
+)
+s1_iw = curve(
+    "s1_iw", "importance-weighted gradient noise due to the choice of one datum, K samples", r"s_1^{\mathrm{iw}}"
+)
+s2_iw = curve("s2_iw", "importance-weighted gradient noise due to K latent samples of one datum", r"s_2^{\mathrm{iw}}")
+v_iw = quantity(
+    "v_iw", "trace of the importance-weighted minibatch gradient's covariance", r"v^{\mathrm{iw}}", nonnegative=True
+)
 
 # Soft-clipping
 s = quantity("s", "sharpness of the soft-clip")
@@ -213,120 +545,26 @@ tau = quantity("tau", "time of the gradient flow", r"\tau", nonnegative=True)
 eta = quantity("eta", "step size of one gradient descent step", r"\eta")
 ridge = quantity("ridge", "weight of half the squared distance from the start in the loss", r"\varrho")
 phi_2 = quantity("phi_2", "supremum of the smoothed activation's absolute second derivative", r"\phi_2")
-x_max = quantity("x_max", "largest norm of an input", r"\max_i\|x_i\|")
-J_lip = quantity("J_lip", "Lipschitz constant of the network's Jacobian in the weights", "L_J")
-theta_top = quantity("theta_top", "largest eigenvalue of the kernel at initialisation", r"\lambda_{\max}(\hat\Theta)")
-theta_mode = quantity("theta_mode", "an eigenvalue of the kernel at initialisation", r"\theta")
-r_0 = quantity("r_0", "norm of the residual y - f at the start", r"\|r_0\|")
-delta_W = quantity("delta_W", "distance between two points in the weights", r"\|\Delta\|")
-residual_1 = quantity("residual_1", "norm of the residual after one step", r"\|r_1\|", nonnegative=True)
-taylor = quantity(
-    "taylor",
-    "distance of the network from its linear part over that move",
-    r"\|f(W+\Delta)-f-J\Delta\|",
-    nonnegative=True,
+
+# Adam
+alpha = quantity("alpha", "constant step size of Adam", r"\alpha")
+beta_1 = quantity("beta_1", "Adam's momentum", r"\beta_1", nonnegative=True)
+beta_2 = quantity("beta_2", "how much of its second moment Adam keeps in a step", r"\beta_2", nonnegative=True)
+reg = quantity("reg", "Adam's regulariser, in units of a gradient", r"\epsilon")
+R = quantity("R", "a sure bound on every coordinate of the stochastic gradient")
+p = quantity("p", "number of trained parameters", integer=True, positive=True)
+g_2 = quantity("g_2", "second moment of the stochastic gradient at the minimiser", r"\mathbb Eg^2")
+g_3 = quantity("g_3", "third moment of the stochastic gradient at the minimiser", r"\mathbb Eg^3", real=True)
+g_4 = quantity("g_4", "fourth moment of the stochastic gradient at the minimiser", r"\mathbb Eg^4")
+drift = quantity("drift", "Adam's mean step per step size, held at the minimiser", r"h", real=True)
+rest = quantity("rest", "gradient at the point where Adam's mean step vanishes", r"F'_\infty", real=True)
+rest_past = quantity(
+    "rest_past",
+    "gradient at the point where the mean step of Adam with past-gradient preconditioner vanishes",
+    r"F'_{\infty,\mathrm{past}}",
+    real=True,
 )
-jacobian_change = quantity(
-    "jacobian_change",
-    "operator norm of the Jacobian's change over that move",
-    r"\|J(W+\Delta)-J(W)\|",
-    nonnegative=True,
-)
-kernel_change = quantity(
-    "kernel_change",
-    "operator norm of the tangent kernel's change over that move",
-    r"\|\hat\Theta(W+\Delta)-\hat\Theta(W)\|",
-    nonnegative=True,
-)
-residual_tau = quantity("residual_tau", "norm of the residual at time tau", r"\|r(\tau)\|", nonnegative=True)
-int_low = quantity(
-    "int_low", "integral over time of the kernel's least eigenvalue", r"\int_0^\tau\lambda_{\min}", real=True
-)
-int_high = quantity(
-    "int_high", "integral over time of the kernel's largest eigenvalue", r"\int_0^\tau\lambda_{\max}", nonnegative=True
-)
-displacement = quantity(
-    "displacement", "distance of the trained weights from their start", r"\|W-W_0\|_F", nonnegative=True
-)
-pulled = quantity(
-    "pulled", "norm of the residual under the transposed Jacobian", r"\|J^\top(y-f)\|_F", nonnegative=True
-)
-work = quantity(
-    "work", "inner product of the displacement and the pulled residual", r"\langle W-W_0,J^\top(y-f)\rangle", real=True
-)
-residual_end = quantity("residual_end", "norm of the residual where training stopped", r"\|y-f^*\|", nonnegative=True)
-gradient_end = quantity(
-    "gradient_end", "norm of the loss's gradient where training stopped", r"\|\nabla L\|", nonnegative=True
-)
-gradient_start = quantity("gradient_start", "norm of the loss's gradient at the start", r"\|\nabla L_0\|")
-mode_residual = quantity("mode_residual", "share of the residual left at time tau", r"r(\tau)/r_0", nonnegative=True)
-mode_limit = quantity("mode_limit", "share of the residual left in the end", r"r(\infty)/r_0", nonnegative=True)
-limit_distance = quantity(
-    "limit_distance",
-    "distance from the limit at time tau relative to that at the start",
-    r"\|f(\tau)-f(\infty)\|/\|f_0-f(\infty)\|",
-    nonnegative=True,
-)
-kernel_drift = quantity(
-    "kernel_drift",
-    "operator norm of mean Jacobian times final transposed Jacobian, less the first kernel",
-    r"\|\bar JJ_*^\top-\hat\Theta\|",
-    nonnegative=True,
-)
-mean_jacobian = quantity(
-    "mean_jacobian", "operator norm of the Jacobian's mean between start and end", r"\|\bar J\|", nonnegative=True
-)
-krr_distance = quantity(
-    "krr_distance",
-    "distance from kernel ridge regression, training points",
-    r"\|f^*-f_{\mathrm{KRR}}\|",
-    nonnegative=True,
-)
-krr_double = quantity(
-    "krr_double",
-    "distance from kernel ridge regression with twice the ridge, training points",
-    r"\|f^*-f_{\mathrm{KRR},2\varrho}\|",
-    nonnegative=True,
-)
-test_drift = quantity(
-    "test_drift",
-    "kernel drift with the mean Jacobian at the test points",
-    r"\|\bar J_xJ_*^\top-\hat\Theta_x\|",
-    nonnegative=True,
-)
-test_jacobian = quantity(
-    "test_jacobian",
-    "operator norm of the Jacobian's mean at the test points",
-    r"\|\bar J_x\|",
-    nonnegative=True,
-)
-test_kernel = quantity(
-    "test_kernel",
-    "operator norm of the first kernel between test and training points",
-    r"\|\hat\Theta_x\|",
-    nonnegative=True,
-)
-test_distance = quantity(
-    "test_distance",
-    "distance from kernel ridge regression, test points",
-    r"\|f^*_x-f_{\mathrm{KRR},x}\|",
-    nonnegative=True,
-)
-test_double = quantity(
-    "test_double",
-    "distance from kernel ridge regression with twice the ridge, test points",
-    r"\|f^*_x-f_{\mathrm{KRR},2\varrho,x}\|",
-    nonnegative=True,
-)
-b_kl = quantity("b_kl", "weight of half the latent means' squares in the loss", "b")
-kappa_0 = quantity("kappa_0", "squared slope of the smoothed activation at zero", r"\kappa")
-mean_gain = quantity("mean_gain", "regression coefficient of the reconstruction on the data", r"\hat\rho", real=True)
-latent_mean2 = quantity(
-    "latent_mean2", "largest sum over the data of one latent's squared means", r"\max_r|Xw_r|^2", nonnegative=True
-)
-kernel_moved = quantity(
-    "kernel_moved",
-    "change of the tangent kernel in training relative to its start",
-    r"\|\hat\Theta_*-\hat\Theta\|/\|\hat\Theta\|",
-    nonnegative=True,
-)
+a_m = curve("a_m", "squared gradient norm averaged over past steps with the momentum's weights, at step t", r"a^m")
+a_A = curve("a_A", "squared gradient norm weighted by the preconditioner, at step t", r"a^A")
+a_AA = curve("a_AA", "squared norm of the preconditioned gradient at step t", r"a^{AA}")
+sigma2_A = curve("sigma2_A", "variance of the preconditioned stochastic gradient at step t", r"\sigma^2_A")

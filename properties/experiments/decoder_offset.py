@@ -18,7 +18,19 @@ from elbound.properties.experiment import At, Context, Exact, Experiment, Series
 from elbound.properties.experiments.linear_vae_ball import gaussian_weights, problem_of
 from elbound.properties.spaces import Configuration, Count, Linear, Logarithmic, Space
 from elbound.theory.settings import SGD_HORIZONS, SGD_RUN, SMOOTH, SMOOTH_ON_BALL, UNBIASED
-from elbound.theory.symbols import C, Delta, F, L, a, average, n, sigma2
+from elbound.theory.symbols import (
+    C,
+    Delta,
+    Delta_sup,
+    F,
+    L,
+    a,
+    average,
+    n,
+    sigma2,
+    sigma_sup2,
+    uniform_average,
+)
 
 EPS = 2.0**-53
 HORIZONS = (100, 316, 1_000, 3_162, 10_000, 31_623, 100_000, 316_228, 1_000_000)
@@ -116,6 +128,10 @@ class OffsetRecursion(Experiment):
         "offset, nu=1, n=1000": {**BASE, "start": 1.0},
         "offset, digits, n=1000": {**BASE, "data": "digits", "N": 200, "d": 16, "start": 0.1},
         "offset, two-valued data, B=K=1": {**BASE, "data": "two-valued", "B": 1, "K": 1, "n": 1_000},
+        "offset at optimum, n=3": {**BASE, "n": 3},
+        "offset, nu=1, n=3": {**BASE, "start": 1.0, "n": 3},
+        "offset far away, n=1": {**BASE, "start": 100.0, "n": 1},
+        "offset far away, n=1000": {**BASE, "start": 1_000.0},
     }
     faults = {
         "ascent instead of descent": "offset, nu=1, n=1000",
@@ -124,12 +140,16 @@ class OffsetRecursion(Experiment):
     }
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:
-        problem = offset_problem(configuration, context)
+        problem, steps = offset_problem(configuration, context), int(configuration["n"])
+        path = problem.squares(float(configuration["LC"]) / problem.curvature)
+        highest = max(square + error for square, error in (next(path) for _ in range(steps)))
         values = {
-            n: float(configuration["n"]),
+            n: float(steps),
             C: float(configuration["LC"]) / problem.curvature,
             L: problem.curvature,
             Delta: problem.first_square / (2 * problem.curvature),
+            Delta_sup: highest / (2 * problem.curvature),
+            sigma_sup2: problem.noise_variance,
         }
         return Situation(values, frozenset({UNBIASED, SMOOTH, SMOOTH_ON_BALL}), precision=2.0**-49)
 
@@ -174,20 +194,21 @@ class OffsetHorizons(Experiment):
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Series:
         problem = offset_problem(configuration, context)
-        return Series(n, HORIZONS, {average: At(_weighted_means(problem, float(configuration["LC"])))})
+        gamma = float(configuration["LC"]) / np.sqrt(np.arange(1, HORIZONS[-1] + 1, dtype=np.float64))
+        squares = _recursion(problem.first_square, (1 - gamma) ** 2, gamma**2 * problem.noise_variance)
+        curves = {
+            average: _weighted_means(squares, gamma * (1 - gamma / 2)),
+            uniform_average: _weighted_means(squares, np.ones_like(gamma)),
+        }
+        return Series(n, HORIZONS, curves)
 
 
-def _weighted_means(problem: OffsetProblem, share: float) -> dict[int, Interval]:
-    """sum w_t E a_t / sum w_t at the horizons, w_t = gamma_t (1 - L gamma_t / 2)."""
-    t = np.arange(1, HORIZONS[-1] + 1, dtype=np.float64)
-    gamma = share / np.sqrt(t)
-    keep, fresh = (1 - gamma) ** 2, gamma**2 * problem.noise_variance
-    squares = _recursion(problem.first_square, keep, fresh)
-    weight = gamma * (1 - gamma / 2)
+def _weighted_means(squares: np.ndarray, weight: np.ndarray) -> At:
+    """sum w_t E a_t / sum w_t at the horizons and at ten."""
     above, below = np.cumsum(weight * squares), np.cumsum(weight)
-    ratios = {j: above[j - 1] / below[j - 1] for j in HORIZONS}
+    ratios = {j: above[j - 1] / below[j - 1] for j in (10, *HORIZONS)}
     # Non-negative terms throughout while LC < 2: relative errors add up, at most a few per step.
-    return {j: Interval.around(ratio, 16 * j * EPS * ratio) for j, ratio in ratios.items()}
+    return At({j: Interval.around(ratio, 16 * j * EPS * ratio) for j, ratio in ratios.items()})
 
 
 def _recursion(first: float, keep: np.ndarray, fresh: np.ndarray) -> np.ndarray:

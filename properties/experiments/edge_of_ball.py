@@ -10,8 +10,25 @@ from elbound.impl.noise import THREE_POINT
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Exact, Experiment, Situation, Steps
 from elbound.properties.spaces import Configuration, Count, Linear, Logarithmic, Space
-from elbound.theory.settings import SGD_RUN, SMOOTH_ON_BALL, UNBIASED
-from elbound.theory.symbols import C, Delta, F, L, a, n, sigma2
+from elbound.theory.settings import SMOOTH_ON_BALL, STOPPED_LINEAR_VAE_RUN, UNBIASED
+from elbound.theory.symbols import (
+    C,
+    D_max,
+    Delta,
+    Delta_sup,
+    F,
+    L,
+    a,
+    beta,
+    g3,
+    g4,
+    lam,
+    n,
+    r,
+    sigma2,
+    sigma_sup2,
+    sigma_x2,
+)
 
 EPS = 2.0**-53
 
@@ -30,7 +47,7 @@ class EdgeOfBall(Experiment):
 
     key = "descent/edge-of-ball"
     title = "one step, enumerated"
-    setting = SGD_RUN
+    setting = STOPPED_LINEAR_VAE_RUN
     space = Space(
         (
             Count("N", 4, 256),
@@ -44,13 +61,24 @@ class EdgeOfBall(Experiment):
     instances = {
         "two outliers among 32": {"N": 32, "r": 0.5, "beta": 1.0, "D": 1.0, "sigma_x2": 1.0, "LC": 1.0},
         "two outliers among 128": {"N": 128, "r": 0.5, "beta": 1.0, "D": 1.0, "sigma_x2": 1.0, "LC": 1.0},
+        "a small step, little noise": {"N": 4, "r": 0.425, "beta": 3.0, "D": 0.2, "sigma_x2": 3.0, "LC": 0.05},
+        "a step that takes half the gap": {"N": 4, "r": 0.35, "beta": 2.75, "D": 0.32, "sigma_x2": 3.0, "LC": 0.65},
     }
+
+    faults = {"third and fourth moments forgotten": "two outliers among 32"}
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         problem, start = problem_of(configuration)
         smoothness = problem.smoothness_on_ball(float(configuration["r"]))
         gap = float(problem.objective(start)[0]) - problem.infimum()
-        values = {n: 1, C: float(configuration["LC"]) / smoothness, L: smoothness, Delta: gap}
+        data_noise, latent_noise = problem.noise_split(start, THREE_POINT.kurtosis)
+        values = {n: 1, C: float(configuration["LC"]) / smoothness, L: smoothness, Delta: gap, Delta_sup: gap}
+        values |= {lam: problem.largest_moment, sigma_x2: problem.noise_variance, beta: problem.beta}
+        values |= {
+            D_max: float(configuration["D"]),
+            r: float(configuration["r"]),
+            sigma_sup2: float(data_noise + latent_noise),
+        }
         return Situation(values, frozenset({UNBIASED, SMOOTH_ON_BALL}))
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
@@ -62,24 +90,22 @@ class EdgeOfBall(Experiment):
         weights = Weights(*(part.expand(-1, -1, indices.shape[1]).contiguous() for part in start))
         slope = problem.sample_gradient(weights, indices, values.repeat(count)[None, None, None])
         after = problem.objective(Weights(*(w - gamma * g for w, g in zip(weights, slope, strict=True))))
-        mean = problem.gradient(start)
+        mean, length = problem.gradient(start), inner(slope, slope).sqrt() * (0.0 if fault else 1.0)
         away = Weights(*(g - m for g, m in zip(slope, mean, strict=True)))
+        ends = np.array([float(problem.objective(start)[0]), float((chances * after).sum())])
         return Exact(
             {
-                a: _step(inner(mean, mean)[0], 1.0),
-                sigma2: _step((chances * inner(away, away)).sum(), 1.0),
-                F: Steps(
-                    _around(
-                        np.array([float(problem.objective(start)[0]), float((chances * after).sum())]),
-                        after.abs().max(),
-                    )
-                ),
+                a: _step(inner(mean, mean)[0]),
+                sigma2: _step((chances * inner(away, away)).sum()),
+                g3: _step((chances * length**3).sum()),
+                g4: _step((chances * length**4).sum()),
+                F: Steps(_around(ends, after.abs().max())),
             }
         )
 
 
-def _step(value: Any, scale: float) -> Steps:
-    return Steps(_around(np.array([[float(value)]]), scale * float(value)))
+def _step(value: Any) -> Steps:
+    return Steps(_around(np.array([[float(value)]]), float(value)))
 
 
 def _around(values: np.ndarray, scale: Any) -> Interval:

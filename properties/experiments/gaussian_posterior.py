@@ -1,14 +1,17 @@
 """Importance weighting of a Gaussian encoder against a Gaussian posterior, one latent coordinate: the exact gap."""
 
 import math
+from functools import cache
 from typing import Any
 
 from elbound.impl.importance import PosteriorPair
-from elbound.properties.evidence.intervals import Interval, maximum
+from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
 from elbound.properties.spaces import Configuration, Count, Linear, Logarithmic, Space
 from elbound.theory.settings import IWAE, WEIGHT_AWAY_FROM_ZERO, WEIGHT_BOUNDED, WEIGHT_VARIANCE
-from elbound.theory.symbols import K, chi2, gap, w_max, w_min
+from elbound.theory.symbols import K, chi2, gap, logged, ratio, shift2, w_max, w_min
+
+FEWER = "one sample fewer"
 
 
 def pair_of(configuration: Configuration) -> PosteriorPair:
@@ -23,6 +26,7 @@ class ExactGap(Experiment):
     key = "importance/gaussian-posterior"
     title = "quadrature oracle for every K"
     setting = IWAE
+    share = 0.5
     space = Space(
         (
             Count("K", 1, 4096),
@@ -36,9 +40,10 @@ class ExactGap(Experiment):
         "Q/P = 1.05, K = 64": {"K": 64, "Q/P": 1.05, "shift": 0.0, "P": 2.0},
         "Q/P = 1.05, K = 8": {"K": 8, "Q/P": 1.05, "shift": 0.0, "P": 2.0},
         "Q/P = 0.95, K = 1": {"K": 1, "Q/P": 0.95, "shift": 0.0, "P": 2.0},
+        "Q/P = 1.1, K = 64": {"K": 64, "Q/P": 1.1, "shift": 0.0, "P": 2.0},
         "Q/P = 4": {"K": 64, "Q/P": 4.0, "shift": 0.0, "P": 2.0},
     }
-    faults = {"one sample fewer": "Q/P = 1.05, K = 8"}
+    faults = {FEWER: "Q/P = 1.05, K = 8"}
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         pair = pair_of(configuration)
@@ -49,16 +54,46 @@ class ExactGap(Experiment):
             WEIGHT_VARIANCE: math.isfinite(pair.chi2),
         }
         values = {K: float(configuration["K"]), chi2: pair.chi2, w_min: infimum, w_max: supremum}
+        values |= {ratio: float(configuration["Q/P"]), shift2: float(configuration["shift"]) ** 2}
         return Situation(values, frozenset(fact for fact, holds in facts.items() if holds), precision=1e-14)
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
-        curve = pair_of(configuration).gap_curve()
+        pair = pair_of(configuration)
+        curve, surrogate = cache(pair.gap_curve), cache(pair.surrogate_curve)
 
         def at(samples: Any) -> Interval:
-            found = curve(max(1, round(float(samples.low)) - bool(fault)))
-            return maximum(Interval.around(found.value, found.error), 0.0)
+            found = curve()(max(1, round(float(samples.low)) - (fault == FEWER)))
+            return Interval.around(found.value, found.error)
 
-        return Exact({gap: at})
+        def logged_at(samples: Any) -> Interval:
+            found = surrogate()(round(float(samples.low)))
+            return Interval.around(-found.mean, found.mean_error)
+
+        return Exact({gap: at, logged: logged_at})
+
+
+class NearPosterior(ExactGap):
+    """The same near the posterior, where the expansion in 1/K is accurate from some tens of samples on."""
+
+    key = "importance/near-posterior"
+    title = "quadrature oracle near the posterior"
+    space = Space(
+        (
+            Count("K", 16, 1100),
+            Logarithmic("Q/P", 0.75, 1.15),
+            Linear("shift", 0.0, 0.5),
+            Logarithmic("P", 0.5, 20.0),
+        )
+    )
+    instances = {
+        "Q/P = 0.85, K = 64": {"K": 64, "Q/P": 0.85, "shift": 0.0, "P": 2.0},
+        "Q/P = 0.85, K = 1024": {"K": 1024, "Q/P": 0.85, "shift": 0.0, "P": 2.0},
+        "Q/P = 0.8, K = 64": {"K": 64, "Q/P": 0.8, "shift": 0.0, "P": 2.0},
+        "Q/P = 1.1, shift at the end": {"K": 64, "Q/P": 1.1, "shift": 0.4472, "P": 2.0},
+        "Q/P = 1.1, shift at the end, K = 1024": {"K": 1024, "Q/P": 1.1, "shift": 0.4472, "P": 2.0},
+    }
+    faults = {FEWER: "Q/P = 0.85, K = 64"}
 
 
 EXACT_GAP = ExactGap()
+NEAR_POSTERIOR = NearPosterior()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.func import grad, vmap
 
-from elbound.impl.linear_vae import LinearVAE
+from elbound.impl.linear_vae import LinearVAE, Weights
 from elbound.impl.noise import RADEMACHER, THREE_POINT, Law
 from elbound.properties.datasets import bundled
 from elbound.properties.evidence.intervals import Interval, maximum
@@ -17,7 +17,7 @@ from elbound.properties.experiments.linear_vae_ball import gaussian_weights, pro
 from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
 from elbound.theory import symbols
 from elbound.theory.settings import GRADIENT_NOISE, WITH_REPLACEMENT, WITHOUT_REPLACEMENT
-from elbound.theory.symbols import s1, s2, s2_c, s2_l, v
+from elbound.theory.symbols import s1, s2, s2_c, s2_l, v, v_K
 
 EPS = 2.0**-53
 LAWS: dict[str, Law] = {"three-point": THREE_POINT, "random signs": RADEMACHER}
@@ -34,12 +34,27 @@ def sampled_objective(
     return residual.square().sum() / (2 * noise_variance) + beta * divergence
 
 
+def sampled_divergence(
+    parameters: dict[str, Tensor], x: Tensor, noise: Tensor, noise_variance: float, beta: float
+) -> Tensor:
+    """The same with log q - log p at the latent sample in place of the analytic KL."""
+    mean, variance = parameters["encoder"] @ x, parameters["log_variance"].exp()
+    z = mean + variance.sqrt() * noise
+    residual = x - parameters["decoder"] @ z - parameters["offset"]
+    divergence = (z.square() - noise.square() - parameters["log_variance"]).sum() / 2
+    return residual.square().sum() / (2 * noise_variance) + beta * divergence
+
+
 @dataclass(frozen=True)
 class Outcomes:
     """Gradients g[i, e, :] for every datum i and every noise value e, with the noise's probabilities."""
 
     gradients: Tensor  # [N, E, P]
     probabilities: Tensor  # [E]
+
+    def beside(self, other: "Outcomes") -> "Outcomes":
+        """Both blocks of parameters as one."""
+        return Outcomes(torch.cat([self.gradients, other.gradients], -1), self.probabilities)
 
     def parts(self) -> tuple[float, float]:
         """Variance of the conditional mean given the datum, and mean of the conditional variance."""
@@ -124,8 +139,7 @@ class NoiseByEnumeration(Experiment):
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         c: Any = configuration
         problem, law = problem_of(configuration, context), LAWS[c["law"]]
-        drawn = gaussian_weights(problem, c["seed"])
-        W, V, D = drawn.encoder * c["scale"], drawn.decoder * c["scale"], problem.posterior_variance
+        (W, V), D = gaussian_weights(problem, c["seed"], c["scale"]), problem.posterior_variance
         mean = problem.data @ W.T
         residual, G = problem.data - mean @ V.T, V.T @ V
         values = {
@@ -155,17 +169,21 @@ class NoiseByEnumeration(Experiment):
         c: Any = configuration
         problem, law = problem_of(configuration, context), LAWS[c["law"]]
         stretch = 1.01 if fault.startswith("noise") else 1.0
-        blocks = _outcomes(problem, law, c["scale"], c["seed"], stretch)
-        weights = Outcomes(
-            torch.cat([blocks[name].gradients for name in ("encoder", "decoder")], -1),
-            blocks["encoder"].probabilities,
-        )
+        blocks = outcomes(problem, law, gaussian_weights(problem, c["seed"], c["scale"]), stretch=stretch)
+        weights = blocks["encoder"].beside(blocks["decoder"])
         between, within = weights.parts()
         batch = 1 if fault.startswith("one") else c["B"]
+        count = problem.data_count
+        left = 1.0 if c["replacement"] else (count - batch) / (count - 1)
+        # With 4096 samples the joint outcomes are past counting: the split, itself judged here, gives the variance.
+        shares = (left / batch, 1 / batch)
         joint = weights.minibatch_variance(batch, c["K"], replacement=c["replacement"])
         return Exact(
             {
                 v: weights.enclosed(joint),
+                v_K: lambda samples: (
+                    weights.enclosed(between) * shares[0] + weights.enclosed(within) * shares[1] / samples
+                ),
                 s1: weights.enclosed(between),
                 s2: weights.enclosed(within),
                 s2_l: blocks["log_variance"].enclosed(blocks["log_variance"].parts()[1]),
@@ -174,17 +192,19 @@ class NoiseByEnumeration(Experiment):
         )
 
 
-def _outcomes(problem: LinearVAE, law: Law, scale: float, seed: int, stretch: float) -> dict[str, Outcomes]:
+def outcomes(
+    problem: LinearVAE, law: Law, weights: Weights, *, stretch: float = 1.0, objective: Any = sampled_objective
+) -> dict[str, Outcomes]:
+    """Gradients of a sampled objective for every datum and every value of a finite noise, block by block."""
     noise = torch.tensor(list(product(law.support, repeat=problem.latent_dim)), dtype=torch.float64) * stretch
     chances = torch.tensor(list(product(law.weights, repeat=problem.latent_dim)), dtype=torch.float64).prod(1)
-    drawn = gaussian_weights(problem, seed)
     parameters = {
-        "encoder": drawn.encoder * scale,
-        "decoder": drawn.decoder * scale,
+        "encoder": weights.encoder,
+        "decoder": weights.decoder,
         "log_variance": problem.posterior_variance.log(),
         "offset": torch.zeros(problem.data_dim, dtype=torch.float64),
     }
-    slope = vmap(vmap(grad(sampled_objective), (None, None, 0, None, None)), (None, 0, None, None, None))
+    slope = vmap(vmap(grad(objective), (None, None, 0, None, None)), (None, 0, None, None, None))
     found = slope(parameters, problem.data, noise, problem.noise_variance, problem.beta)
     return {name: Outcomes(value.flatten(2), chances) for name, value in found.items()}
 

@@ -1,26 +1,27 @@
-"""Hessians of a Linear VAE at points of a ball, the extremal point among them."""
+"""Hessians of a Linear VAE at points of a ball and at twice these points, the extremal point among them."""
 
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 
-from elbound.impl.linear_vae import LinearVAE, Weights, inner
+from elbound.impl.linear_vae import LinearVAE, Weights
 from elbound.impl.noise import GAUSSIAN, Stream, words
 from elbound.properties.datasets import bundled, table
-from elbound.properties.evidence.intervals import Interval, maximum
+from elbound.properties.evidence.intervals import Interval, maximum, sqrt
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
 from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
-from elbound.theory.settings import LINEAR_VAE_BALL
-from elbound.theory.symbols import D_max, beta, hessian, lam, r, sigma_x2
+from elbound.theory.settings import LINEAR_VAE_POINT
+from elbound.theory.symbols import D_max, V_norm, beta, code_norm, hessian, hessian_2r, lam, misfit, r, sigma_x2
 
 EPS = 2.0**-53
 
 
-def gaussian_weights(problem: LinearVAE, seed: int) -> Weights:
-    """Weights of independent standard normal entries, a function of the seed alone; one replicate."""
+def gaussian_weights(problem: LinearVAE, seed: int, scale: float = 1.0) -> Weights:
+    """Weights [k, d], [d, k] of independent normal entries with standard deviation scale, a function of the seed."""
     size = problem.latent_dim * problem.data_dim
     drawn = GAUSSIAN.sample(words(Stream.named("weights", seed), (0, 1), 0, (2 * size + 3) // 4), torch.float64)
-    encoder, decoder = drawn[:size, 0], drawn[size : 2 * size, 0]
+    encoder, decoder = scale * drawn[:size, 0], scale * drawn[size : 2 * size, 0]
     shape = (problem.latent_dim, problem.data_dim)
     return Weights(encoder.unflatten(0, shape), decoder.unflatten(0, shape[::-1]))
 
@@ -36,8 +37,26 @@ def problem_of(configuration: Configuration, context: Context) -> LinearVAE:
     largest = c["D"]
     if c.get("matched"):
         largest = c["beta"] * LinearVAE(data, c["sigma_x2"], c["beta"], ones).largest_moment * c["sigma_x2"]
-    falling = 1 + c["spread"] * torch.arange(c["k"], dtype=data.dtype, device=data.device)
+    falling = 1 + c.get("spread", 0.0) * torch.arange(c["k"], dtype=data.dtype, device=data.device)
     return LinearVAE(data, c["sigma_x2"], c["beta"], largest * ones / falling)
+
+
+def point_of(problem: LinearVAE, configuration: Configuration) -> Weights:
+    """The extremal point of the ball of radius r, or a random point at some share of the radius; one replicate."""
+    c: Any = configuration
+    if c["point"] == "extremal":
+        return problem.extremal_point(c["r"])
+    drawn = gaussian_weights(problem, c["seed"])
+    scale = c["share"] * c["r"] / float(torch.cat([part.flatten() for part in drawn]).norm())
+    return Weights(drawn.encoder[..., None] * scale, drawn.decoder[..., None] * scale)
+
+
+def norm_of(matrix: Tensor, operations: int, scale: float = 0.0) -> Interval:
+    """The spectral norm of a symmetric matrix whose entries took some operations on terms up to a scale."""
+    norm = float(torch.linalg.eigvalsh(matrix).abs().max())
+    # Backward stability of the symmetric eigensolver, and the entries' own rounding.
+    error = 8 * EPS * (len(matrix) + operations + 8) * max(float(matrix.norm()), scale)
+    return maximum(Interval.around(norm, error), 0.0)
 
 
 class BallHessian(Experiment):
@@ -45,7 +64,7 @@ class BallHessian(Experiment):
 
     key = "smoothness/linear-vae-ball"
     title = "dense Hessians in closed form"
-    setting = LINEAR_VAE_BALL
+    setting = LINEAR_VAE_POINT
     space = Space(
         (
             bundled(),
@@ -78,6 +97,12 @@ class BallHessian(Experiment):
         "matched: beta lam = D / sigma_x2": _spiked | {"matched": True},
         "matched, digits": _spiked | {"matched": True, "data": "digits", "N": 200, "d": 12},
         "unmatched: beta lam far above D / sigma_x2": _spiked | {"matched": False, "D": 0.05, "beta": 4.0, "r": 0.3},
+        "one dimension, decoder against encoder": _spiked
+        | {"point": "random", "d": 1, "k": 1, "matched": False, "seed": 2},
+        "random point, digits": _spiked
+        | {"point": "random", "matched": False, "data": "digits", "N": 200, "d": 12, "spread": 0.5},
+        "random point, near-degenerate": _spiked | {"point": "random", "matched": False, "data": "near-degenerate"},
+        "random point, two-valued": _spiked | {"point": "random", "matched": False, "data": "two-valued", "share": 0.5},
     }
     faults = {"reconstruction counted twice": "matched: beta lam = D / sigma_x2"}
 
@@ -93,23 +118,35 @@ class BallHessian(Experiment):
         return Situation(values)
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
-        problem, radius = problem_of(configuration, context), float(configuration["r"])
+        problem = problem_of(configuration, context)
         if fault:
             problem = LinearVAE(problem.data, problem.noise_variance / 2, problem.beta, problem.posterior_variance)
-        if configuration["point"] == "extremal":
-            weights = problem.extremal_point(radius)
-        else:
-            drawn = gaussian_weights(problem, int(configuration["seed"]))
-            norm = (
-                float(inner(*(Weights(w.encoder[..., None], w.decoder[..., None]) for w in (drawn, drawn)))[0]) ** 0.5
-            )
-            scale = float(configuration["share"]) * radius / norm
-            weights = Weights(drawn.encoder[..., None] * scale, drawn.decoder[..., None] * scale)
-        matrix = problem.hessian(weights.encoder[..., 0], weights.decoder[..., 0])
-        norm = float(torch.linalg.eigvalsh(matrix).abs().max())
-        # Backward stability of the symmetric eigensolver, and d + k products in each entry of the Hessian.
-        error = 8 * (len(matrix) + problem.data_dim + problem.latent_dim + 8) * EPS * float(matrix.norm())
-        return Exact({hessian: maximum(Interval.around(norm, error), 0.0)})
+        weights = point_of(problem, configuration)
+        encoder, decoder = weights.encoder[..., 0], weights.decoder[..., 0]
+        sizes = problem.data_dim + problem.latent_dim
+        return Exact(
+            {
+                hessian: norm_of(problem.hessian(encoder, decoder), sizes),
+                hessian_2r: norm_of(problem.hessian(2 * encoder, 2 * decoder), sizes),
+                **_local_norms(problem, encoder, decoder),
+            }
+        )
+
+
+def _local_norms(problem: LinearVAE, encoder: Tensor, decoder: Tensor) -> dict[Any, Interval]:
+    """|V|, |W S^(1/2)| and |(I - VW) S|."""
+    second, identity = problem.second_moment, torch.eye(problem.data_dim, dtype=encoder.dtype)
+    code, rest = encoder @ second @ encoder.T, (identity - decoder @ encoder) @ second
+    # Singular values to the solver's backward error, and sums of d + k products in each entry.
+    unit = 16 * EPS * (problem.data_dim + problem.latent_dim + 8)
+    scale = float(second.norm())
+    reach = scale * (1 + float(decoder.norm() * encoder.norm()))
+    code_error = unit * scale * float(encoder.square().sum())
+    return {
+        V_norm: Interval.around(float(torch.linalg.matrix_norm(decoder, 2)), unit * float(decoder.norm())),
+        code_norm: sqrt(Interval.around(float(torch.linalg.matrix_norm(code, 2)), code_error)),
+        misfit: maximum(Interval.around(float(torch.linalg.matrix_norm(rest, 2)), unit * reach), 0.0),
+    }
 
 
 BALL_HESSIAN = BallHessian()

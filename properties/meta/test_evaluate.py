@@ -75,12 +75,12 @@ def quiet(examples: int) -> settings:
 
 
 def written_out(e: Expr) -> Expr:
-    """An expression with sums added up term by term and indicators decided: the definitions, nothing clever."""
+    """An expression with sums added up term by term and indicators decided, where no curve is left in them."""
     if isinstance(e, Sum):
         index, low, high = e.limits[-1]
         term = Sum(e.function, *e.limits[:-1]) if e.limits[1:] else e.function
         return Add(*(written_out(term.subs(index, place)) for place in range(int(low), int(high) + 1)))
-    if isinstance(e, Exceeds):
+    if isinstance(e, Exceeds) and not e.atoms(Indexed):
         left, right = (N(written_out(side), DIGITS) for side in e.args)
         return Integer(int(bool(left > right)))
     return e.func(*map(written_out, e.args)) if e.args and not isinstance(e, Indexed) else e
@@ -95,7 +95,7 @@ def truth(e: Expr, numbers: dict[Any, Any], curve: Callable[[int], Any]) -> Expr
     # A symbol inside a curve's index is replaced by subs alone, one inside a limit too.
     plain = written_out(e.subs({symbol: exact(value) for symbol, value in numbers.items()}))
     entries = {entry: exact(curve(int(entry.indices[0]))) for entry in plain.atoms(Indexed)}
-    return N(plain.xreplace(entries), DIGITS)
+    return N(written_out(plain.xreplace(entries)), DIGITS)
 
 
 def agrees(found: Any, enclosure: Interval, value: Expr, place: int) -> None:

@@ -6,18 +6,23 @@ Situations only; nothing is simulated here. Configurations come from a Halton se
 from collections.abc import Callable
 from functools import cache
 
+import numpy as np
 import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from scipy.stats import qmc
+from sympy import Max, Sum
 
+from elbound.properties.arithmetics import Enclosures, Replicates
+from elbound.properties.evidence.intervals import Interval
 from elbound.properties.evidence.streams import canonical, stream_key
-from elbound.properties.experiment import Context, Experiment, Situation, experiments
+from elbound.properties.experiment import Context, Experiment, Situation, Spectrum, experiments
 from elbound.properties.spaces import FINE, Axis, Choice, Configuration, Count, Linear, Logarithmic, Space
 from elbound.theory.catalogue import Listed, catalogue
 from elbound.theory.claim import Fact
-from elbound.theory.settings import SMOOTH, UNBIASED
-from elbound.theory.symbols import N
+from elbound.theory.evaluate import evaluate
+from elbound.theory.settings import SMOOTH, SMOOTH_ON_BALL, UNBIASED
+from elbound.theory.symbols import N, beta, d, i, lam_i
 
 EXPERIMENTS = pytest.mark.parametrize("experiment", experiments(), ids=lambda x: x.key)
 AXES = [(experiment.key, axis) for experiment in experiments() for axis in experiment.space.axes]
@@ -142,13 +147,35 @@ def test_an_option_joins_a_choice_as_the_last_and_leaves_other_spaces_alone() ->
         assert space.with_option(name, "mine") == space
 
 
+def entries_of(value: float | Spectrum) -> tuple[float, ...]:
+    return value.values if isinstance(value, Spectrum) else (value,)
+
+
+def test_a_curve_of_parameters_has_its_values_in_every_arithmetic_and_by_name() -> None:
+    spectrum = Spectrum((3.0, 2.0, 0.5), error=1e-3)
+    situation = Situation({lam_i: spectrum, d: 3, beta: 2.0})
+    top, whole = Max(1, beta * lam_i[i]), Sum(lam_i[i], (i, 1, d))
+    for expression, expected in ((whole, 5.5), (Sum(top, (i, 1, d)), 11.0), (lam_i[2], 2.0), (lam_i[d], 0.5)):
+        assert evaluate(expression, situation.values) == expected
+        assert float(np.squeeze(evaluate(expression, situation.values, Replicates()))) == expected
+        enclosed = evaluate(expression, situation.enclosed, Enclosures())
+        assert enclosed.contains(expected)
+        assert 1e-3 < float(enclosed.width.max()) < 2e-2
+    assert situation.plain == {"lam_i[1]": 3.0, "lam_i[2]": 2.0, "lam_i[3]": 0.5, "d": 3.0, "beta": 2.0}
+    assert {*situation.enclosed} == {lam_i, d, beta}
+    for beyond in (4, 0.0):
+        with pytest.raises((IndexError, KeyError)):
+            spectrum(beyond)
+
+
 @EXPERIMENTS
 def test_every_configuration_fixes_the_parameters_of_its_setting_and_no_others(experiment: Experiment) -> None:
     setting = experiment.setting
     for configuration, situation in zip(configurations(experiment), situations(experiment), strict=True):
         assert set(situation.values) == set(setting.parameters), configuration
         assert situation.facts <= set(setting.facts), configuration
-        for symbol, value in situation.values.items():
+        entries = ((x, y) for x, value in situation.values.items() for y in entries_of(value))
+        for symbol, value in entries:
             assert value == value, f"{symbol} is not a number at {configuration}"
             assert not (symbol.is_positive and value <= 0), f"{symbol} = {value} at {configuration}"
             assert not (symbol.is_nonnegative and value < 0), f"{symbol} = {value} at {configuration}"
@@ -159,9 +186,11 @@ def test_every_configuration_fixes_the_parameters_of_its_setting_and_no_others(e
 @EXPERIMENTS
 def test_enclosed_parameters_hold_their_values_and_counts_stay_whole(experiment: Experiment) -> None:
     for situation in situations(experiment):
-        for symbol, interval in situation.enclosed.items():
-            assert interval.contains(situation.values[symbol])
-            assert not symbol.is_integer or round(float(interval.low)) == round(float(interval.high))
+        for symbol, enclosed in situation.enclosed.items():
+            for j, entry in enumerate(entries_of(situation.values[symbol]), start=1):
+                interval = enclosed if isinstance(enclosed, Interval) else enclosed(j)
+                assert interval.contains(entry)
+                assert not symbol.is_integer or round(float(interval.low)) == round(float(interval.high))
 
 
 @EXPERIMENTS
@@ -173,9 +202,16 @@ def test_the_same_configuration_gives_the_same_situation(experiment: Experiment)
 
 # Assumptions that no experiment can break: every stochastic gradient here is unbiased, horizons are measured on a
 # quadratic, and the enumerated data sets have more than one point.
+BUILT_IN: tuple[tuple[str, Fact | str], ...] = (
+    ("descent/sgd-sharp/order", SMOOTH),
+    ("estimators/variance-split/without", str(N > 1)),
+    ("descent/sgd-linear-vae-stopped/last-value", SMOOTH_ON_BALL),
+    ("descent/sgd-linear-vae-stopped/gap", SMOOTH_ON_BALL),
+    ("descent/smallest-gradient", SMOOTH),
+    ("findings/log-under-uniform-index", SMOOTH),
+)
 ALWAYS: frozenset[tuple[str, Fact | str]] = frozenset(
-    {(listed.name, UNBIASED) for listed in catalogue() if UNBIASED in listed.claim.assuming}
-    | {("descent/sgd-sharp/order", SMOOTH), ("estimators/variance-split/without", str(N > 1))}
+    [*((listed.name, UNBIASED) for listed in catalogue() if UNBIASED in listed.claim.assuming), *BUILT_IN]
 )
 ASSUMPTIONS = [(x, k) for x in catalogue() for k in range(len(x.claim.assuming))]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from elbound.impl.data import DATA, centred_digits, digits, load, near_degenerate, read, spiked, two_valued
+from elbound.impl.data import DATA, centred_digits, digits, load, near_degenerate, read, select, spiked, two_valued
 
 EPS = np.finfo(np.float64).eps
 GOOD = np.array([[1.0, 2.0], [3.0, 5.0], [4.0, -1.0], [0.5, 0.0]])
@@ -220,3 +220,29 @@ def test_files_that_are_no_tables_are_refused_in_one_line(tmp_path: Path) -> Non
             read(tmp_path / name)
         assert name in str(refusal.value)
         assert "\n" not in str(refusal.value)
+
+
+def test_image_patches_are_centred_pixels_of_one_photograph_and_a_function_of_the_seed() -> None:
+    patches = load("image-patches", 200, 9, 3)
+    assert patches.shape == (200, 9)
+    assert np.abs(patches.mean(axis=0)).max() <= 200 * np.finfo(float).eps
+    assert np.abs(patches).max() <= 1
+    assert np.array_equal(patches, load("image-patches", 200, 9, 3))
+    assert not np.array_equal(patches, load("image-patches", 200, 9, 4))
+    # Neighbouring pixels of a photograph agree far more than pixels of different patches do.
+    assert np.corrcoef(patches[:, 0], patches[:, 1])[0, 1] > 0.5
+
+
+@pytest.mark.parametrize("dim", [0, 257])
+def test_image_patches_refuse_a_dimension_out_of_range(dim: int) -> None:
+    with pytest.raises(ValueError, match=r"image patches: dim .* must be"):
+        load("image-patches", 10, dim, 0)
+
+
+def test_a_selection_keeps_the_columns_of_largest_variance_and_rows_of_a_keyed_shuffle() -> None:
+    values = np.arange(20.0).reshape(5, 4) * np.array([1.0, 3.0, 0.5, 2.0])
+    kept = select(values, 3, 2, 7)
+    assert kept.shape == (3, 2)
+    assert {tuple(row) for row in kept} <= {tuple(row) for row in values[:, [1, 3]]}
+    assert np.array_equal(kept, select(values, 3, 2, 7))
+    assert select(values, 50, 9, 7).shape == values.shape

@@ -469,3 +469,33 @@ def test_bad_problems_and_radii_are_refused_in_one_line() -> None:
         with pytest.raises(ValueError, match="allowed") as caught:
             call()
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("law", [THREE_POINT, RADEMACHER], ids=lambda law: law.name)
+def test_no_sample_gradient_in_the_ball_is_longer_than_its_bound(law: Law) -> None:
+    data = torch.tensor([[1.0, -0.5, 0.2], [0.3, 0.8, -1.1]], dtype=torch.float64)
+    problem = LinearVAE(data, 0.6, 0.8, torch.tensor([0.5, 0.9], dtype=torch.float64))
+    outcomes = list(itertools.product(range(2), *(law.support,) * 2))
+    indices = torch.tensor([[i for i, *_ in outcomes]])
+    eps = torch.tensor([draws for _, *draws in outcomes], dtype=torch.float64).T.reshape(1, 1, 2, -1)
+    longest = 0.0
+    for seed in range(20):
+        flat = torch.randn(12, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        flat = flat * 1.5 / flat.norm()
+        weights = Weights(flat[:6].reshape(2, 3, 1), flat[6:].reshape(3, 2, 1))
+        slope = problem.sample_gradient(Weights(*(w.expand(-1, -1, len(outcomes)) for w in weights)), indices, eps)
+        longest = max(longest, float(inner(slope, slope).max()) ** 0.5)
+    bound = problem.sample_gradient_bound(1.5, law.bound)
+    assert bound / 20 < longest <= bound
+
+
+def test_in_one_dimension_the_bound_on_sample_gradients_is_attained() -> None:
+    problem = LinearVAE(torch.tensor([[2.0]], dtype=torch.float64), 0.5, 1.0, torch.tensor([0.25], dtype=torch.float64))
+    angles = torch.linspace(0, math.pi / 2, 2001, dtype=torch.float64)
+    weights = Weights(1.5 * angles.sin()[None, None], -1.5 * angles.cos()[None, None])
+    slope = problem.sample_gradient(
+        weights, torch.zeros(1, 2001, dtype=torch.int64), torch.ones(1, 1, 1, 2001, dtype=torch.float64)
+    )
+    longest, bound = float(inner(slope, slope).max()) ** 0.5, problem.sample_gradient_bound(1.5, 1.0)
+    # Two grids of angles of width 8e-4 and 4e-4: a relative difference of that order, times the degree four.
+    assert longest <= bound <= longest * 1.005

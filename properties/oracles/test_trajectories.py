@@ -16,7 +16,7 @@ from elbound.impl import device as devices
 from elbound.impl import noise, trajectories
 from elbound.impl.clipping import clip, pull_back, unclip
 from elbound.impl.linear_vae import LinearVAE, Weights, inner
-from elbound.impl.trajectories import Sgd, Trajectory, iterates, run_sgd
+from elbound.impl.trajectories import Sgd, StoppedTrajectory, Trajectory, iterates, run_sgd, run_stopped
 
 STREAM = noise.Stream.named("trajectories", 3)
 DATA = torch.tensor([[1.0, -0.5, 0.2], [0.3, 0.8, -1.1], [-0.7, 0.1, 0.4], [0.2, 0.2, 0.9]], dtype=torch.float64)
@@ -31,7 +31,10 @@ VARIANTS = {
     "clipped": replace(PLAIN, clip_radius=1.5),
     "without replacement": replace(PLAIN, batch_size=3, with_replacement=False),
     "Gaussian": replace(PLAIN, law=noise.GAUSSIAN),
+    # The start has norm 0.81, and steps of this size reach the edge.
+    "projected": replace(PLAIN, step_size=0.3, ball_radius=0.9),
 }
+FREE = replace(PLAIN, step_size=0.3)
 
 
 def columns(found: Trajectory) -> list[Tensor]:
@@ -80,7 +83,17 @@ def plain_trajectory(sgd: Sgd, replicate: int) -> tuple[list[np.ndarray], list[n
         if radius is not None:
             g = (np.eye(len(w)) - np.outer(w, w) / radius**2) @ g / shrink
         theta = theta - sgd.step_size / math.sqrt(t) * g
+        if sgd.ball_radius is not None:
+            theta = theta * min(1.0, sgd.ball_radius / math.sqrt(theta @ theta))
     return seen, mapped
+
+
+def mapping_square(w: np.ndarray, gradient: np.ndarray, radius: float) -> float:
+    """The squared gradient mapping by its definition, with rate 2 L(r)."""
+    rate = 2 * PROBLEM.smoothness_on_ball(radius)
+    after = w - gradient / rate
+    after = after * min(1.0, radius / math.sqrt(after @ after))
+    return float((w - after) @ (w - after)) * rate**2
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -97,9 +110,80 @@ def test_a_run_is_the_plain_loop_with_the_same_noise(name: str) -> None:
             slope = PROBLEM.gradient(point)
             if sgd.clip_radius is not None:
                 slope = pull_back(unclip(point, sgd.clip_radius), slope, sgd.clip_radius)
-            assert float(found.squared_gradient[t, column]) == pytest.approx(float(inner(slope, slope)[0]), rel=1e-10)
+            square = float(inner(slope, slope)[0])
+            if sgd.ball_radius is not None:
+                flat = torch.cat([part.flatten() for part in slope]).numpy()
+                square = mapping_square(mapped[t], flat, sgd.ball_radius)
+            assert float(found.squared_gradient[t, column]) == pytest.approx(square, rel=1e-10)
         last = torch.cat([part[..., column].flatten() for part in found.last]).numpy()
         np.testing.assert_allclose(last, mapped[-1], rtol=0, atol=1e-13)
+
+
+def test_projected_runs_reach_the_edge_and_never_leave_the_ball() -> None:
+    radius = 0.9
+    norms = run_sgd(PROBLEM, START, VARIANTS["projected"], STREAM, (0, 40)).squared_norm.sqrt()
+    # The scaled vector's norm is the radius up to a rounding of each entry and of the sum of twelve squares.
+    assert float(norms.max()) == pytest.approx(radius, rel=16 * 2.0**-53)
+    assert float(norms[1:].min()) < radius * 0.999
+
+
+def stopped_columns(found: StoppedTrajectory) -> list[Tensor]:
+    return [
+        *(found.squared_gradient, found.noise_variance, found.sample_norm, found.steps_inside),
+        *(found.first_value, found.last_value, found.last.encoder, found.last.decoder),
+    ]
+
+
+def radius_between(first: int, count: int) -> float:
+    """A radius that some free runs leave and others do not: the median of their largest norms."""
+    farthest = [max(math.sqrt(w @ w) for w in plain_trajectory(FREE, i)[0]) for i in range(first, first + count)]
+    return float(np.median(farthest))
+
+
+def test_a_stopped_run_is_the_plain_loop_up_to_and_with_its_first_step_outside() -> None:
+    radius = radius_between(40, 8)
+    found, free = (
+        run_stopped(PROBLEM, START, FREE, radius, STREAM, (40, 8)),
+        run_sgd(PROBLEM, START, FREE, STREAM, (40, 8)),
+    )
+    assert set(found.steps_inside.lt(FREE.steps).tolist()) == {True, False}
+    for column in range(8):
+        seen, _ = plain_trajectory(FREE, 40 + column)
+        inside = [w @ w <= radius**2 for w in seen]
+        exit_at = inside.index(False) if False in inside else FREE.steps
+        assert int(found.steps_inside[column]) == exit_at
+        for t in range(FREE.steps):
+            alive = float(t < exit_at)
+            assert found.squared_gradient[t, column] == free.squared_gradient[t, column] * alive
+            assert found.noise_variance[t, column] == free.noise_variance[t, column] * alive
+            length = math.sqrt((seen[t + 1] - seen[t]) @ (seen[t + 1] - seen[t])) / FREE.step_sizes()[t]
+            # Six steps of fewer than 1000 operations, and a difference of numbers below 10 over a step of 0.12.
+            assert float(found.sample_norm[t, column]) == pytest.approx(length * alive, rel=1e-11, abs=0)
+        last = torch.cat([part[..., column].flatten() for part in found.last]).numpy()
+        np.testing.assert_allclose(last, seen[exit_at], rtol=0, atol=1e-12)
+    assert torch.equal(found.first_value, free.first_value)
+    assert torch.equal(found.last_value, PROBLEM.objective(found.last))
+
+
+@pytest.mark.parametrize("block", [1, 5, 32])
+def test_block_size_changes_nothing_in_stopped_runs(block: int) -> None:
+    radius = radius_between(3, 8)
+    whole, split = (run_stopped(PROBLEM, START, FREE, radius, STREAM, (3, 37), block=size) for size in (64, block))
+    assert all(
+        torch.equal(left, right) for left, right in zip(stopped_columns(whole), stopped_columns(split), strict=True)
+    )
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_exact_quantities_are_the_same_however_many_iterates_are_taken_at_once(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = run_sgd(PROBLEM, START, VARIANTS[name], STREAM, (0, 9))
+    monkeypatch.setattr(trajectories, "CACHED", 1)
+    one_by_one = run_sgd(PROBLEM, START, VARIANTS[name], STREAM, (0, 9))
+    for left, right in zip(columns(together), columns(one_by_one), strict=True):
+        # Square roots and sums are rounded once each, wherever they stand.
+        assert torch.equal(left, right)
 
 
 def test_a_run_of_single_draws_is_the_plain_loop() -> None:
@@ -244,6 +328,14 @@ def test_bad_requests_are_refused_in_one_line() -> None:
         lambda: run_sgd(PROBLEM, outside, VARIANTS["clipped"], STREAM, (0, 1)),
         lambda: run_sgd(PROBLEM, START, replace(PLAIN, batch_size=5, with_replacement=False), STREAM, (0, 1)),
         lambda: devices.resolve("tpu"),
+        lambda: replace(PLAIN, ball_radius=0.0),
+        lambda: replace(PLAIN, clip_radius=1.5, ball_radius=1.5),
+        lambda: run_sgd(PROBLEM, outside, VARIANTS["projected"], STREAM, (0, 1)),
+        lambda: run_stopped(PROBLEM, outside, PLAIN, 1.0, STREAM, (0, 1)),
+        lambda: run_stopped(PROBLEM, START, PLAIN, -1.0, STREAM, (0, 1)),
+        lambda: run_stopped(PROBLEM, START, PLAIN, 1.0, STREAM, (0, 1), block=0),
+        lambda: run_stopped(PROBLEM, START, VARIANTS["clipped"], 1.5, STREAM, (0, 1)),
+        lambda: run_stopped(PROBLEM, START, VARIANTS["projected"], 1.5, STREAM, (0, 1)),
     ]
     for call in calls:
         with pytest.raises(ValueError, match="allowed") as caught:

@@ -91,6 +91,7 @@ def page(rows: Sequence[Row], entries: Sequence[Entry], run: Mapping[str, Any], 
             sentences={sentence["id"]: sentence["sentence"] for sentence in facts(run)["papers"]},
             rooms=rooms,
             claims=claims,
+            pictures=_pictures(rows),
             findings=findings,
             verdicts=sorted({view["verdict"] for view in views}),
         )
@@ -234,6 +235,16 @@ def _reasons(versions: Mapping[str, Sequence[Row]]) -> list[tuple[str, int]]:
     ranked = sorted(errors.items(), key=lambda item: (-item[1], item[0]))
     rest = sum(n for _, n in ranked[_REASONS:])
     return ranked[:_REASONS] + ([("other reasons", rest)] if rest else [])
+
+
+def _pictures(rows: Sequence[Row]) -> list[plots.Figure]:
+    """One figure for each configuration on which several claims were followed over the same index."""
+    followed: dict[tuple[str, str], list[Row]] = {}
+    for row in sorted(rows, key=lambda row: (row.experiment, row.origin, row.claim)):
+        if row.version == "" and row.judged and {"observed", "bound"} <= row.curves.keys():
+            followed.setdefault((row.experiment, row.origin), []).append(row)
+    drawn = (plots.together(f"picture{i}", group) for i, group in enumerate(followed.values()))
+    return [figure for figure in drawn if figure is not None]
 
 
 def _figures(where: str, rows: Sequence[Row]) -> list[plots.Figure]:

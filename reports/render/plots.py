@@ -17,6 +17,7 @@ LEFT, RIGHT, TOP, BOTTOM = 58, 14, 14, 44
 POINTS = 400  # drawn in one scatter; the rest is thinned, and the caption says so
 SAMPLES = 160  # drawn along one curve
 BINS = 24
+HUES = 6  # of claims drawn together; numbers tell them apart where colours repeat
 
 
 Point = tuple[Row, float, float]  # right side, left side
@@ -223,6 +224,28 @@ def curves(identity: str, row: Row) -> Figure | None:
     return Figure(svg, caption)
 
 
+def together(identity: str, rows: Sequence[Row]) -> Figure | None:
+    """Observed (solid) and bound (dashed) of several claims on one configuration, log-log, numbered in pairs."""
+    pairs = [(row.claim, _line(row.curves, "observed"), _line(row.curves, "bound")) for row in rows]
+    pairs = [pair for pair in pairs if pair[1] and pair[2] and min(q for _, q in pair[1] + pair[2]) > 0]
+    if len(pairs) < 2:
+        return None
+    everywhere = [place for _, observed, bound in pairs for place in observed + bound]
+    x, y = _axes([p for p, _ in everywhere], [q for _, q in everywhere], log=(True, True))
+    body = ""
+    for number, (_, observed, bound) in enumerate(pairs, start=1):
+        for name, line in (("observed", observed), ("bound", bound)):
+            path = _path((x.at(p), y.at(q)) for p, q in line)
+            body += f'<path class="line {name} hue{number % HUES}" d="{path}"/>'
+            p, q = line[-1]
+            body += f'<text x="{_px(x.at(p) + 3)}" y="{_px(y.at(q) + 3.5)}">{number}</text>'
+    names = "; ".join(f"{number}: {claim}" for number, (claim, *_) in enumerate(pairs, start=1))
+    described = f"Solid lines are observed, dashed ones bounds, by number: {names}."
+    title = f"All claims on {rows[0].experiment}, {rows[0].origin}"
+    svg = _frame(identity, title, described, ("steps n", "both sides of the claim"), x, y, body)
+    return Figure(svg, f"{rows[0].experiment}, {rows[0].origin.removeprefix('instance: ')}. {described}")
+
+
 def _curves_caption(row: Row, lines: Mapping[str, object], band: set[str]) -> str:
     said = [f"{_STYLES.get(name, 'dotted')}: {name}" for name in lines if name not in band]
     said += ["band: low to high"] if band else []
@@ -250,3 +273,16 @@ def _line(given: Mapping[str, Sequence[float]], name: str) -> list[tuple[float, 
         return places
     step = (len(places) - 1) / (SAMPLES - 1)
     return [places[round(i * step)] for i in range(SAMPLES)]
+
+
+def lines(identity: str, title: str, labels: tuple[str, str], given: Mapping[str, Sequence[float]]) -> Markup:
+    """Curves over "x" with a band from "low" to "high", the vertical axis logarithmic where all is positive."""
+    found = {name: _line(given, name) for name in given if name != "x"}
+    xs, ys = ([place[i] for line in found.values() for place in line] for i in (0, 1))
+    x, y = _axes(xs, ys, log=(False, min(ys) > 0))
+    body = _band(found["low"], found["high"], x, y)
+    for name in sorted(found.keys() - {"low", "high"}):
+        path = _path((x.at(p), y.at(q)) for p, q in found[name])
+        body += f'<path class="line {name if name in _STYLES else "other"}" d="{path}"/>'
+    described = "; ".join(f"{name} ends at {line[-1][1]:.3g}" for name, line in found.items()) + "."
+    return _frame(identity, title, described, labels, x, y, body)

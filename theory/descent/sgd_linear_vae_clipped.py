@@ -10,15 +10,14 @@ Loose by a factor two to three on generic problems, because L is the worst curva
 Units: nats^2 per squared unit of theta.
 """
 
-from sympy import Le, Rational, sqrt
+from sympy import Le, sqrt
 
 from elbound.theory.claim import Claim, Standing
 from elbound.theory.descent.sgd_sharp import DESCENT
 from elbound.theory.settings import CLIPPED_LINEAR_VAE_RUN, UNBIASED, total
-from elbound.theory.smoothness.linear_vae_ball import ball_smoothness
-from elbound.theory.symbols import C, Delta, F, G_r, L, a, n, r, sigma2, t
+from elbound.theory.smoothness.radial_clip import clipped_smoothness
+from elbound.theory.symbols import C, Delta, F, L, a, n, sigma2, t
 
-clipped_smoothness = ball_smoothness + Rational(48, 25) / sqrt(5) * G_r / r
 step = C / sqrt(t)
 weight = step * (1 - L * step / 2)
 noise = L / 2 * total(step**2 * sigma2[t])

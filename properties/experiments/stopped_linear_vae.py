@@ -1,0 +1,69 @@
+"""SGD on the unmodified Linear VAE until it leaves a ball, simulated; runs that leave contribute what they had."""
+
+from typing import Any
+
+from elbound.impl.trajectories import Sgd, run_stopped
+from elbound.properties.experiment import At, Context, Experiment, Sample, Situation, Steps
+from elbound.properties.experiments.linear_vae_runs import LEAST, SMALL, RunProblem, run_space, up_to
+from elbound.properties.spaces import Configuration
+from elbound.theory.settings import SMOOTH_ON_BALL, STOPPED_LINEAR_VAE_RUN, UNBIASED
+from elbound.theory.symbols import C, Delta, Delta_sup, F, L, a, g3, g4, n, sigma2, sigma_sup2
+
+
+class StoppedRun(Experiment):
+    """Runs that stop at their first weights outside the ball; the drawn |g|^3 and |g|^4 stand for their means."""
+
+    key = "descent/stopped-linear-vae"
+    title = "simulated runs until an exit, none discarded"
+    setting = STOPPED_LINEAR_VAE_RUN
+    share = 0.25
+    space = run_space(400, 0.3, 2.6)
+    instances = {
+        "spiked, B=4": SMALL | {"B": 4},
+        "digits, B=8": SMALL | {"data": "digits", "N": 64, "d": 8, "k": 2, "B": 8, "sigma_x2": 0.2},
+        "a ball that many runs leave": SMALL | {"factor": 1.05, "K": 4, "sigma_x2": 0.5, "n": 50},
+        "from the least value, B=8": LEAST | {"law": "random signs", "LC": 0.2},
+    }
+    faults = {"noise forgotten in the record": "from the least value, B=8"}
+
+    def situation(self, configuration: Configuration, context: Context) -> Situation:
+        run = RunProblem.of(configuration, context)
+        constant = run.problem.smoothness_on_ball(run.radius)
+        sgd = run.sgd(constant)
+        values = {
+            n: sgd.steps,
+            C: sgd.step_size,
+            L: constant,
+            Delta: run.first_value - run.infimum,
+            Delta_sup: run.highest(_farthest(run, sgd)) - run.infimum,
+            sigma_sup2: run.noise(sgd),
+        }
+        return Situation(values | run.parameters, frozenset({UNBIASED, SMOOTH_ON_BALL}))
+
+    def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Sample:
+        run = RunProblem.of(configuration, context)
+        sgd, recorded = run.sgd(run.problem.smoothness_on_ball(run.radius)), 0.0 if fault else 1.0
+
+        def draw(stage: str, first: int, count: int) -> dict[Any, Any]:
+            stream = context.stream(self.key, configuration, stage)
+            where: Any = {"device": context.device, "block": context.block}
+            found = run_stopped(run.problem, run.start, sgd, run.radius, stream, (first, count), **where)
+            rows = (found.squared_gradient, found.noise_variance, found.sample_norm)
+            square, noise, drawn = (x.cpu().numpy() for x in rows)
+            begin, end = (x.cpu().numpy() for x in (found.first_value, found.last_value))
+            seen = {a: Steps(square), sigma2: Steps(noise * recorded), F: At({1: begin, sgd.steps + 1: end})}
+            return seen | {g3: Steps(drawn**3 * recorded), g4: Steps(drawn**4 * recorded)}
+
+        longest = run.problem.sample_gradient_bound(run.radius, sgd.law.bound)
+        begin, end = run.values_between(run.highest(_farthest(run, sgd)))
+        ranges: dict[Any, Any] = {a: up_to(run.gradient**2), sigma2: up_to(run.noise(sgd))}
+        ranges |= {g3: up_to(longest**3), g4: up_to(longest**4), F: At({1: begin, sgd.steps + 1: end})}
+        return Sample(draw, ranges)
+
+
+def _farthest(run: RunProblem, sgd: Sgd) -> float:
+    """A bound on the norm of stopped weights: the first, largest step from the ball's edge."""
+    return run.radius + sgd.step_size * run.problem.sample_gradient_bound(run.radius, sgd.law.bound)
+
+
+STOPPED_RUN = StoppedRun()
