@@ -33,7 +33,7 @@ class Landscape(Experiment):
     key = "landscape/linear-vae"
     title = "closed-form minimiser, descent from many starts, dense Hessian at the origin"
     setting = LINEAR_VAE_LANDSCAPE
-    share = 0.5
+    share = 0.2
     space = Space(
         (
             bundled(),

@@ -39,7 +39,7 @@ FLOOR = Claim(
     Le(Abs(loss_trained - floor), left_over),
     assuming=(lambda_0 * tau >= 1,),
     title="The trained expected loss tends to half the data dimension times the summed noise variance.",
-    standing=Standing.ASYMPTOTIC,
+    standing=Standing.CONJECTURE,
     proof="Bias and variance split; the averaged output converges at the rate of K1, at least lambda_0, and "
     "no weight moves by more than O(1 / sqrt m), so the variance stays at its mean at the start up to O(1 / sqrt m).",
     wrong={
