@@ -15,7 +15,9 @@ def norms(weights: Weights) -> Float[Tensor, " R"]:
 
 def project(weights: Weights, radius: float) -> Weights:
     """The nearest point of the ball of radius r > 0: w min(1, r / |w|), in each replicate."""
-    return scaled(weights, radius / norms(weights).clamp_min(radius))
+    length = norms(weights)
+    # Torch divides a number by a tensor through a reciprocal; two tensors give exactly one inside the ball.
+    return scaled(weights, torch.full_like(length, radius) / length.clamp_min(radius))
 
 
 def gradient_mapping(problem: LinearVAE, weights: Weights, radius: float) -> Weights:

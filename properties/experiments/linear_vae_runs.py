@@ -22,7 +22,7 @@ LAWS: dict[str, Law] = {
 }
 # A run of n steps adds fewer than 1e4 n terms; their rounding is far below this share of a sure bound.
 ROUNDING = 1e-9
-# Space draws random starts alone: from the least value the noise is all there is, and the rates are at their loosest.
+# The space draws random starts only: from the least value noise is all there is, and the rates are at their loosest.
 SMALL: dict[str, Scalar] = {
     "data": "spiked",
     "law": "three-point",
