@@ -1,9 +1,13 @@
 """The catalogue on a terminal: `elbound list` and `elbound show`."""
 
+import json
+from importlib.resources import files
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+import elbound.reports
 from elbound.properties.docket import BadInput
 from elbound.properties.experiment import experiments
 from elbound.theory import settings
@@ -60,11 +64,24 @@ def _print_claim(listed: Listed, console: Console) -> None:
         ("standing", str(claim.standing) if not claim.is_finding else f"{claim.standing}, to be refuted"),
         ("source", references().get(claim.source, claim.source)),
         ("proof idea", " ".join(claim.proof.split())),
+        ("sharpest", _sharpest(listed)),
         ("must fall", "; ".join(claim.versions)),
         ("repaired by", claim.repaired_by),
         ("judged by", ", ".join(x.key for x in experiments() if x.setting.serves(claim.setting))),
     ]
     _print_lines([(label, text) for label, text in lines if text or label in ("", listed.name)], console)
+
+
+def _sharpest(listed: Listed) -> str:
+    """The named instance on which the two sides came closest in the committed baseline; empty without one."""
+    baseline = files(elbound.reports) / "baselines" / "catalogue.json"
+    if not baseline.is_file():
+        return ""
+    known = json.loads(baseline.read_text(encoding="utf-8"))["claims"]
+    found = next((x for x in known if (x["key"], x["part"]) == (listed.key, listed.part)), {"instances": {}})
+    ratios = {name: x for name, x in found["instances"].items() if isinstance(x, float | int)}
+    best = max(ratios, key=lambda name: ratios[name], default="")
+    return f"{best}: ratio {ratios[best]:.6g} of the two sides" if best else ""
 
 
 def _print_setting(setting: Setting, console: Console) -> None:
