@@ -78,7 +78,8 @@ def _sharpest(listed: Listed) -> str:
     if not baseline.is_file():
         return ""
     known = json.loads(baseline.read_text(encoding="utf-8"))["claims"]
-    instances = next((x["instances"] for x in known if (x["key"], x["part"]) == (listed.key, listed.part)), {})
+    none: dict[str, object] = {}
+    instances = next((x["instances"] for x in known if (x["key"], x["part"]) == (listed.key, listed.part)), none)
     ratios = {name: x for name, x in instances.items() if isinstance(x, float | int)}
     best = max(ratios, key=lambda name: ratios[name], default="")
     return f"{best}: ratio {ratios[best]:.6g} of the two sides" if best else ""
