@@ -9,7 +9,9 @@ import elbound.reports
 from elbound.properties import listing
 from elbound.properties.campaign import Bench
 from elbound.properties.docket import Brief, docket_of
+from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Situation
+from elbound.properties.spaces import Scalar
 from elbound.reports.render import plots
 from elbound.reports.row import Row, Verdict
 from elbound.theory.catalogue import catalogue
@@ -53,18 +55,21 @@ def test_show_names_the_sharpest_instance_of_the_committed_baseline() -> None:
 
 def test_a_parameter_with_an_absolute_error_is_enclosed_by_it_even_at_zero() -> None:
     enclosed = Situation({L: 0.0, n: 3}, errors={L: 0.25}).enclosed
-    assert enclosed[L].contains(0.25)
-    assert enclosed[L].contains(-0.25)
-    assert not enclosed[L].contains(0.3)
+    around_zero, whole = enclosed[L], enclosed[n]
+    assert isinstance(around_zero, Interval)
+    assert isinstance(whole, Interval)
+    assert around_zero.contains(0.25)
+    assert around_zero.contains(-0.25)
+    assert not around_zero.contains(0.3)
     # A whole number is exact up to the outward rounding of one operation on each end.
-    assert enclosed[n].contains(3.0)
-    assert float(enclosed[n].width) <= 4 * 3 * 2.0**-52
+    assert whole.contains(3.0)
+    assert float(whole.width) <= 4 * 3 * 2.0**-52
 
 
 def test_an_encoder_at_the_tempered_posterior_up_to_rounding_refutes_nothing() -> None:
-    configuration = {"data": "spiked", "encoder": "tempered posterior", "N": 6, "d": 2, "k": 1, "seed": 4348}
-    configuration |= {"D": 1.1021684813534056, "beta": 2.624098777770996, "scale": 1.430511474609375e-06}
-    configuration |= {"sigma_x2": 1.9575776374879486, "spread": 1.7489681243896484}
+    configuration: dict[str, Scalar] = {"data": "spiked", "encoder": "tempered posterior", "seed": 4348}
+    configuration |= {"N": 6, "d": 2, "k": 1, "D": 1.1021684813534056, "beta": 2.624098777770996}
+    configuration |= {"scale": 1.430511474609375e-06, "sigma_x2": 1.9575776374879486, "spread": 1.7489681243896484}
     brief = Brief(patterns=("estimators/kl-treatment",))
     docket = docket_of(brief)
     experiment = next(x for x in docket.experiments if x.key == "estimators/kl-treatments")
