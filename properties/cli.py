@@ -32,6 +32,16 @@ def build_parser() -> Parser:
     check.add_argument("file", type=Path, metavar="FILE.py")
     for command in (verify, check):
         _add_run_options(command)
+    compare = commands.add_parser("compare", help="what changed from one run to another, and what got worse")
+    for side in ("old", "new"):
+        compare.add_argument(
+            side, type=Path, metavar=side.upper(), help="a run's folder, summary.json or ledger.sqlite"
+        )
+    compare.add_argument(
+        "--tolerance", type=_share, default=0.01, metavar="T", help="of ratios, relative; 0.01 without"
+    )
+    compare.add_argument("--output", type=Path, metavar="DIR", help="where to write the page")
+    compare.add_argument("--json", action="store_true", help="print the comparison as JSON")
     shown = commands.add_parser("list", help="the claims, or the settings they speak about")
     shown.add_argument("what", nargs="?", choices=("claims", "settings"), default="claims")
     show = commands.add_parser("show", help="one claim or setting in full")
@@ -63,6 +73,9 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--resume", action="store_true", help="keep the finished tasks of the run in the output folder"
     )
+    command.add_argument(
+        "--baseline", type=Path, metavar="FILE", help="an earlier run that this one must not fall behind"
+    )
     command.add_argument("--json", action="store_true", help="print the summary as JSON instead of tables")
 
 
@@ -71,6 +84,16 @@ def _whole(low: int, high: int, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 10 and low <= int(text) <= high):
         raise argparse.ArgumentTypeError(f"{text!r}; allowed: a whole number from {low} to {high}")
     return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: a number of at least 0 and below 1")
+    return value
 
 
 def _workers(text: str) -> int:

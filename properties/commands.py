@@ -7,6 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from elbound.impl.data import UserData, read
 from elbound.impl.device import resolve
@@ -17,7 +18,9 @@ from elbound.properties.docket import BadInput, Brief, docket_of
 from elbound.properties.experiment import Context
 from elbound.properties.run import Place, carry_out, default_folder, default_workers, prepare, publish, report_on
 from elbound.properties.sweep import sweep
+from elbound.reports import compare
 from elbound.reports.ledger import Ledger
+from elbound.reports.render.page import write_comparison
 from elbound.reports.row import Row
 from elbound.reports.sweep import sweep_table, write_sweep
 from elbound.reports.table import figure
@@ -40,6 +43,8 @@ def dispatch(arguments: argparse.Namespace) -> int:
             return replay(arguments, console)
         case "report":
             return report(arguments, console)
+        case "compare":
+            return compare_runs(arguments, console)
         case "sweep":
             lines = sweep(arguments.name)
             page = write_sweep(arguments.name, lines, arguments.output or default_folder())
@@ -69,6 +74,7 @@ def brief_of(arguments: argparse.Namespace) -> Brief:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """`verify` and `check`."""
     brief, place = brief_of(arguments), Place(arguments.output or default_folder())
+    baseline = compare.read_run(arguments.baseline) if arguments.baseline else None
     progress = Console(stderr=True) if arguments.json else console
     count = arguments.workers or default_workers()
     kept = f"finished tasks are in {place.ledger}; --resume goes on from there"
@@ -78,10 +84,41 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         raise BadInput(f"interrupted; {kept}") from None
     except BrokenProcessPool:
         raise BadInput(f"a worker process died; {kept}") from None
+    tables = Console(quiet=True) if arguments.json else console
     if arguments.json:
         sys.stdout.write(place.summary.read_text(encoding="utf-8"))
-        return report_on(summary, place, Console(quiet=True))
-    return report_on(summary, place, console)
+    code = report_on(summary, place, tables)
+    if baseline is None:
+        return code
+    now = compare.run_of(summary)
+    # Of a part of the catalogue only that part can be missed.
+    before = compare.restricted(baseline, tuple(now.stands)) if brief.patterns else baseline
+    found = compare.compare(before, now)
+    page = _told(found, (str(arguments.baseline), "this run"), place, tables)
+    tables.print(f"page: {page}", markup=False, soft_wrap=True)
+    return max(code, int(found.worse))
+
+
+def compare_runs(arguments: argparse.Namespace, console: Console) -> int:
+    """What changed between two runs; exit code 1 where something got worse."""
+    old, new = compare.read_run(arguments.old), compare.read_run(arguments.new)
+    found = compare.compare(old, new, arguments.tolerance)
+    tables = Console(quiet=True) if arguments.json else console
+    page = _told(found, (str(arguments.old), str(arguments.new)), Place(arguments.output or default_folder()), tables)
+    if arguments.json:
+        sys.stdout.write(json.dumps(compare.document(found), indent=1) + "\n")
+    tables.print(f"page: {page}", markup=False, soft_wrap=True)
+    return int(found.worse)
+
+
+def _told(found: compare.Comparison, sides: tuple[str, str], place: Place, console: Console) -> Path:
+    if found.changes:
+        console.print(compare.table(found))
+    if told := compare.notes(found):
+        console.print(told, markup=False)
+    console.print(Text(compare.headline(found), "bold"))
+    with place.written():
+        return write_comparison(found, sides, place.folder)
 
 
 def replay(arguments: argparse.Namespace, console: Console) -> int:

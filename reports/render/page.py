@@ -12,6 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from latex2mathml.converter import convert
 from markupsafe import Markup
 
+from elbound.reports.compare import Change, Comparison, notes
+from elbound.reports.compare import headline as compared
 from elbound.reports.document import Scalar
 from elbound.reports.ledger import Ledger
 from elbound.reports.render import plots
@@ -96,6 +98,19 @@ def page(rows: Sequence[Row], entries: Sequence[Entry], run: Mapping[str, Any], 
             verdicts=sorted({view["verdict"] for view in views}),
         )
     )
+
+
+def write_comparison(comparison: Comparison, sides: tuple[str, str], folder: Path) -> Path:
+    """Draws `compare.html`, one file without script or network, and returns where it is."""
+    by_name: dict[str, list[Change]] = {}
+    for change in comparison.changes:
+        by_name.setdefault(change.name, []).append(change)
+    old, new = sides
+    told = {"headline": compared(comparison), "notes": notes(comparison), "old": old, "new": new}
+    template = _environment().get_template("compare.html.j2")
+    path = folder / "compare.html"
+    write_text(path, template.render(comparison=comparison, by_name=by_name, **told))
+    return path
 
 
 def _environment() -> Environment:
