@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         return code
     now = compare.run_of(summary)
     # Of a part of the catalogue only that part can be missed.
-    before = compare.restricted(baseline, tuple(now.stands)) if brief.patterns else baseline
+    before = compare.restricted(baseline, now) if brief.patterns else baseline
     found = compare.compare(before, now)
     page = _told(found, (str(arguments.baseline), "this run"), place, tables)
     tables.print(f"page: {page}", markup=False, soft_wrap=True)

@@ -73,7 +73,7 @@ def test_nothing_is_worse_than_the_baseline(
 ) -> None:
     now = read_run(campaign_folder)
     pattern = pytestconfig.getoption("--elbound-claims")
-    before = restricted(catalogue_baseline, tuple(now.stands)) if pattern else catalogue_baseline
+    before = restricted(catalogue_baseline, now) if pattern else catalogue_baseline
     worse = [change for change in compare(before, now).changes if change.worse]
     assert not worse, "\n".join(map(str, worse))
 

@@ -2,8 +2,8 @@
 
 import math
 import operator
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from itertools import starmap, takewhile
 from pathlib import Path
 from typing import Any
@@ -236,9 +236,17 @@ def _versions(before: Stand, after: Stand) -> Iterator[Change]:
             yield Change(before.name, f"wrong version {name}", words[was], words[now], worse=bool(was) or now is False)
 
 
-def restricted(run: Run, names: Sequence[str]) -> Run:
-    """The run without the statements that are not among these names."""
-    return Run(run.terms, {name: stand for name, stand in run.stands.items() if name in set(names)})
+def restricted(run: Run, part: Run) -> Run:
+    """What a run of a part of the catalogue can be held to: the statements it judged, the versions it tried.
+
+    Planted faults are tried only where the whole catalogue is, since another claim may be the one to notice.
+    """
+    return Run(run.terms, {name: _within(run.stands[name], x) for name, x in part.stands.items() if name in run.stands})
+
+
+def _within(stand: Stand, part: Stand) -> Stand:
+    tried = part.killed or {}
+    return replace(stand, killed={name: killed for name, killed in (stand.killed or {}).items() if name in tried})
 
 
 def headline(comparison: Comparison) -> str:

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from elbound.properties.cli import main
 from elbound.properties.meta import synthetic
-from elbound.reports.compare import Change, compare, headline, read_run, run_of, table
+from elbound.reports.compare import Change, compare, headline, read_run, restricted, run_of, table
 from elbound.reports.render.page import write_comparison
 from elbound.reports.summary import summarise, write_summary
 
@@ -87,6 +87,17 @@ def test_a_new_claim_is_a_loss_only_where_it_is_refuted(summary: dict[str, Any])
         fresh = {**sharp(summary), "part": "fresh", "verdict": verdict}
         (change,) = changed(summary, partial(added, fresh))
         assert (change.name, change.what, change.worse) == (f"{SHARP}/fresh", "new", worse)
+
+
+def test_a_run_of_a_part_is_held_to_that_part_and_to_the_versions_it_tried(summary: dict[str, Any]) -> None:
+    part = copy.deepcopy(summary)
+    part["claims"], part["findings"] = [sharp(part)], []
+    lost = sharp(part)["mutants"]["named"].pop()
+    held = restricted(run_of(summary), run_of(part))
+    assert compare(held, run_of(part)).changes == ()
+    assert [x.what for x in compare(run_of(summary), run_of(part)).changes if x.name == SHARP] == [
+        f"wrong version {lost['name']}"
+    ]
 
 
 def test_ratios_count_as_equal_to_the_tolerance_and_not_beyond(summary: dict[str, Any]) -> None:
