@@ -3,6 +3,7 @@
 import contextlib
 import fnmatch
 import importlib.util
+import inspect
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -166,6 +167,7 @@ def entry_of(listed: Listed) -> Entry:
         faults=[],
         tight=claim.attained >= 0.95 or isinstance(claim.relation, Eq),
         repaired_by=claim.repaired_by,
+        derivation=inspect.cleandoc(listed.doc),
     )
 
 

@@ -127,6 +127,7 @@ class Entry(Document):
     assumptions: mappings with "text" and "latex". papers: mappings with "sentence" (the id of a sentence of
     the run) and "relation" (carries, qualifies or contradicts). tight: the claim must reach its ratio floor
     on its equality instances. repaired_by: for a finding, the condition that makes the statement true.
+    derivation: how the statement is obtained, as plain text.
 
     Raises ValueError: a field has the wrong type.
     """
@@ -148,6 +149,7 @@ class Entry(Document):
     faults: Sequence[str]
     tight: bool
     repaired_by: str
+    derivation: str
 
     READERS: ClassVar[Mapping[str, Reader]] = {
         "key": text,
@@ -167,6 +169,7 @@ class Entry(Document):
         "faults": several(text),
         "tight": flag,
         "repaired_by": text,
+        "derivation": text,
     }
 
     @property

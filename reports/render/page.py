@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -74,12 +74,14 @@ def page(rows: Sequence[Row], entries: Sequence[Entry], run: Mapping[str, Any], 
     """The whole page as text."""
     by_claim = group(rows, entries)
     summary = condense(by_claim, entries, run)
-    views = [_view(e, by_claim[e.name]) for e in sorted(entries, key=lambda e: (e.key, e.part or ""))]
+    named = {sentence["id"]: sentence["paper"] for sentence in facts(run)["papers"]}
+    views = [_view(e, by_claim[e.name], named) for e in sorted(entries, key=lambda e: (e.key, e.part or ""))]
     claims = [view for view in views if view["entry"].kind == "claim"]
     findings = [view for view in views if view["entry"].kind == "finding"]
     rooms: dict[str, list[dict[str, Any]]] = {}
     for view in claims:
         rooms.setdefault(view["entry"].key.partition("/")[0], []).append(view)
+    listed = _papers(facts(run)["papers"], views)
     return (
         _environment()
         .get_template("index.html.j2")
@@ -89,15 +91,24 @@ def page(rows: Sequence[Row], entries: Sequence[Entry], run: Mapping[str, Any], 
             run=facts(run),
             run_data=summary["run"]["data"],
             closed=closed,
-            papers=_papers(facts(run)["papers"], views),
+            papers=listed,
             sentences={sentence["id"]: sentence["sentence"] for sentence in facts(run)["papers"]},
             rooms=rooms,
             claims=claims,
             pictures=_pictures(rows),
             findings=findings,
-            verdicts=sorted({view["verdict"] for view in views}),
+            verdicts=_by(views, lambda view: view["verdict"]),
+            settings=_by(views, lambda view: view["entry"].setting),
         )
     )
+
+
+def _by(views: Sequence[dict[str, Any]], name: Callable[[dict[str, Any]], str]) -> dict[str, list[dict[str, Any]]]:
+    """The views under each name, names in order."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for view in sorted(views, key=name):
+        found.setdefault(name(view), []).append(view)
+    return found
 
 
 def write_comparison(comparison: Comparison, sides: tuple[str, str], folder: Path) -> Path:
@@ -195,8 +206,8 @@ def _papers(sentences: Sequence[Mapping[str, str]], views: Sequence[Mapping[str,
     return [{"name": name, "sentences": listed} for name, listed in papers.items()]
 
 
-def _view(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
-    """What the page shows of one claim or finding."""
+def _view(entry: Entry, versions: Mapping[str, Sequence[Row]], papers: Mapping[str, str]) -> dict[str, Any]:
+    """What the page shows of one claim or finding; `papers` holds the paper of each sentence."""
     rows = versions.get("", [])
     judged = [row for row in rows if row.judged]
     where = anchor(entry.name)
@@ -206,6 +217,7 @@ def _view(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> dict[str, Any]
     return {
         "entry": entry,
         "anchor": where,
+        "papers": sorted({papers[said["sentence"]] for said in entry.papers if said["sentence"] in papers}),
         "verdict": verdict,
         "as_it_must": entry.kind == "finding" and verdict == Verdict.REFUTED,
         "vacuous": sum(row.vacuous for row in judged),
