@@ -32,7 +32,7 @@ def clipped(clip: SoftClip, x: torch.Tensor) -> torch.Tensor:
 def autograd_loop(problem: DeepVAE, start: torch.Tensor, count: int) -> None:
     """One replicate the usual way: library layers and noise, the minibatch objective, backward, step."""
     maps = unpack(problem.architecture.shapes, start[:, None])
-    parts = [part[..., 0].clone().requires_grad_() for affine in maps for part in affine]
+    parts = [part[0].clone().requires_grad_() for affine in maps for part in affine]
     for t in range(1, count + 1):
         x = problem.data[torch.randint(problem.data_count, (BATCH_SIZE,))]
         a, b, c, d, e, f, g, h, i, j, k, m, n, o = parts
@@ -76,9 +76,9 @@ def main() -> int:
     # Interleaved, so that a busy spell of a shared machine falls on both ways.
     for _ in range(ROUNDS):
         for name, (run, count) in ways.items():
-            began = time.perf_counter()
+            began = time.process_time()
             run()
-            times[name].append((time.perf_counter() - began) / count * 1e6)
+            times[name].append((time.process_time() - began) / count * 1e6)
     loop = statistics.median(times["autograd loop"])
     sys.stdout.write(f"{'way':<16}{'us per replicate-step':>24}{'loop / way':>12}\n")
     for name, found in times.items():

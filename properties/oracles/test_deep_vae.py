@@ -49,7 +49,7 @@ def parameters(shape: Architecture, replicates: int = 3) -> Tensor:
 def plain_value(problem: DeepVAE, theta: Tensor, x: Tensor, eps: Tensor) -> Tensor:
     """The integrand at one datum and one noise, written out with matrices and vectors."""
     shape, maps = problem.architecture, unpack(problem.architecture.shapes, theta[:, None])
-    flat = [(m.weight[..., 0], m.bias[:, 0]) for m in maps]
+    flat = [(m.weight[0], m.bias[0]) for m in maps]
     hidden = x
     for weight, bias in flat[: shape.depth]:
         hidden = shape.hidden.value(weight @ hidden + bias)
