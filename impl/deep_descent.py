@@ -162,8 +162,9 @@ def steps(
 ) -> Iterator[Step]:
     """theta_t and the gradient there for t = 1, ..., n, then theta_(n+1) with a gradient that is not taken.
 
-    ``start`` is the point theta_1 of every replicate. Raises ValueError for ``start`` of another shape, and where
-    ``sgd`` asks for another clip radius than the objective's.
+    ``start`` is the point theta_1 of every replicate. The next step overwrites theta_t: who keeps it copies it.
+    Raises ValueError for ``start`` of another shape, and where ``sgd`` asks for another clip radius than the
+    objective's.
     """
     problem, size = objective.problem, objective.problem.architecture.parameter_count
     if tuple(start.shape) != (size,):
@@ -175,4 +176,4 @@ def steps(
     for gamma, batch in zip(gammas, minibatches(problem, sgd, stream, replicates, len(gammas)), strict=True):
         slope = objective.batch_gradient(theta, batch)
         yield Step(theta, slope, gamma)
-        theta = torch.sub(theta, slope, alpha=gamma)
+        theta.sub_(slope, alpha=gamma)

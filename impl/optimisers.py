@@ -95,37 +95,39 @@ def at_rest(theta: Float[Tensor, "*shape R"]) -> Moments:
     return Moments(torch.zeros_like(theta), torch.zeros_like(theta))
 
 
-def moments_after(adam: Adam, before: Moments, gradient: Float[Tensor, "*shape R"]) -> Moments:
-    """m_t and v_t from m_(t-1), v_(t-1) and g_t."""
-    t = before.steps + 1
-    forgetting = adam.forgetting_at(t)
-    return Moments(
-        adam.beta_1 * before.first + (1 - adam.beta_1) * gradient,
-        (1 - forgetting) * before.second + forgetting * gradient.square(),
-        t,
-        before.first_left * adam.beta_1,
-        before.second_left * (1 - forgetting),
-    )
-
-
 def preconditioner(adam: Adam, seen: Moments) -> Float[Tensor, "*shape R"]:
     """The diagonal of A from the moments it may see; for past gradients those of the step before."""
     corrected = 1.0 if adam.correction is Correction.NONE else 1 - seen.second_left
-    squares, r = seen.second, adam.regulariser
+    squares, r = seen.second / corrected, adam.regulariser
     match adam.place:
         case Place.INSIDE:
-            return 1 / torch.sqrt(squares / corrected + r**2)
+            return squares.add_(r**2).rsqrt_()
         case Place.OUTSIDE:
-            return 1 / (torch.sqrt(squares / corrected) + r)
+            return squares.sqrt_().add_(r).reciprocal_()
         case Place.IN_SUM:
-            return 1 / torch.sqrt((squares + (1 - adam.beta_2) * r**2) / corrected)
+            return squares.add_((1 - adam.beta_2) * r**2 / corrected).rsqrt_()
+
+
+def adam_step_(
+    adam: Adam, theta: Float[Tensor, "*shape R"], gradient: Float[Tensor, "*shape R"], before: Moments
+) -> Moments:
+    """theta_(t+1), m_t and v_t in place of theta_t, m_(t-1) and v_(t-1); the moments after step t."""
+    # Past gradients' diagonal first: the moments are about to be overwritten.
+    past = preconditioner(adam, before) if adam.timing is Timing.PAST else None
+    t, kept = before.steps + 1, 1 - adam.forgetting_at(before.steps + 1)
+    first = before.first.lerp_(gradient, 1 - adam.beta_1)
+    second = before.second.mul_(kept).addcmul_(gradient, gradient, value=1 - kept)
+    after = Moments(first, second, t, before.first_left * adam.beta_1, before.second_left * kept)
+    diagonal = preconditioner(adam, after) if past is None else past
+    corrected = 1 - after.first_left if adam.correction is Correction.BOTH else 1.0
+    theta.addcmul_(diagonal, first, value=-adam.step_at(t) / corrected)
+    return after
 
 
 def adam_step(
     adam: Adam, theta: Float[Tensor, "*shape R"], gradient: Float[Tensor, "*shape R"], before: Moments
 ) -> tuple[Float[Tensor, "*shape R"], Moments]:
-    """theta_(t+1) and the moments after step t, from theta_t, g_t and the moments before it."""
-    after = moments_after(adam, before, gradient)
-    diagonal = preconditioner(adam, after if adam.timing is Timing.CURRENT else before)
-    first = after.first / (1 - after.first_left) if adam.correction is Correction.BOTH else after.first
-    return theta - adam.step_at(after.steps) * diagonal * first, after
+    """theta_(t+1) and the moments after step t as new tensors, from theta_t, g_t and the moments before it."""
+    theta = theta.clone()
+    after = adam_step_(adam, theta, gradient, before._replace(first=before.first.clone(), second=before.second.clone()))
+    return theta, after
