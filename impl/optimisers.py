@@ -95,17 +95,24 @@ def at_rest(theta: Float[Tensor, "*shape R"]) -> Moments:
     return Moments(torch.zeros_like(theta), torch.zeros_like(theta))
 
 
-def preconditioner(adam: Adam, seen: Moments) -> Float[Tensor, "*shape R"]:
-    """The diagonal of A from the moments it may see; for past gradients those of the step before."""
-    corrected = 1.0 if adam.correction is Correction.NONE else 1 - seen.second_left
-    squares, r = seen.second / corrected, adam.regulariser
+def _quotient(adam: Adam, seen: Moments) -> tuple[float, Float[Tensor, "*shape R"]]:
+    """A number and a tensor of which A is the quotient: the correction waits for the number, a pass fewer."""
+    weight = 1.0 if adam.correction is Correction.NONE else 1 - seen.second_left
+    squares, r = seen.second, adam.regulariser
     match adam.place:
         case Place.INSIDE:
-            return squares.add_(r**2).rsqrt_()
+            root = (squares + weight * r**2).sqrt_()
         case Place.OUTSIDE:
-            return squares.sqrt_().add_(r).reciprocal_()
+            root = squares.sqrt().add_(math.sqrt(weight) * r)
         case Place.IN_SUM:
-            return squares.add_((1 - adam.beta_2) * r**2 / corrected).rsqrt_()
+            root = (squares + (1 - adam.beta_2) * r**2).sqrt_()
+    return math.sqrt(weight), root
+
+
+def preconditioner(adam: Adam, seen: Moments) -> Float[Tensor, "*shape R"]:
+    """The diagonal of A from the moments it may see; for past gradients those of the step before."""
+    number, root = _quotient(adam, seen)
+    return number / root
 
 
 def adam_step_(
@@ -113,14 +120,14 @@ def adam_step_(
 ) -> Moments:
     """theta_(t+1), m_t and v_t in place of theta_t, m_(t-1) and v_(t-1); the moments after step t."""
     # Past gradients' diagonal first: the moments are about to be overwritten.
-    past = preconditioner(adam, before) if adam.timing is Timing.PAST else None
-    t, kept = before.steps + 1, 1 - adam.forgetting_at(before.steps + 1)
+    past = _quotient(adam, before) if adam.timing is Timing.PAST else None
+    t, forgetting = before.steps + 1, adam.forgetting_at(before.steps + 1)
     first = before.first.lerp_(gradient, 1 - adam.beta_1)
-    second = before.second.mul_(kept).addcmul_(gradient, gradient, value=1 - kept)
-    after = Moments(first, second, t, before.first_left * adam.beta_1, before.second_left * kept)
-    diagonal = preconditioner(adam, after) if past is None else past
+    second = before.second.mul_(1 - forgetting).addcmul_(gradient, gradient, value=forgetting)
+    after = Moments(first, second, t, before.first_left * adam.beta_1, before.second_left * (1 - forgetting))
+    number, root = _quotient(adam, after) if past is None else past
     corrected = 1 - after.first_left if adam.correction is Correction.BOTH else 1.0
-    theta.addcmul_(diagonal, first, value=-adam.step_at(t) / corrected)
+    theta.addcdiv_(first, root, value=-adam.step_at(t) * number / corrected)
     return after
 
 

@@ -99,8 +99,7 @@ def test_the_directional_constant_is_that_of_its_definition() -> None:
 def test_steps_follow_a_plain_loop_on_the_same_noise() -> None:
     stream, start = Stream(9), points(1, 1.0)[:, 0]
     path = [
-        step._replace(theta=step.theta.clone())
-        for step in steps(OBJECTIVE, start, SGD, stream, replicate_range(5, 3))
+        step._replace(theta=step.theta.clone()) for step in steps(OBJECTIVE, start, SGD, stream, replicate_range(5, 3))
     ]
     assert [step.gamma for step in path] == [*SGD.step_sizes(), 0.0]
     plan = Draw(THREE_POINT, 2, 1, 1, None, torch.float64)
