@@ -156,7 +156,7 @@ class Trace(NamedTuple):
     output: Float[Tensor, "R out M"]
 
 
-def forward(maps: Sequence[Affine], activations: Sequence[Activation | Heads], a: Float[Tensor, "R in M"]) -> Trace:
+def forward(maps: Sequence[Affine], activations: Sequence[Activation | Heads], a: Float[Tensor, "R _ M"]) -> Trace:
     """The layers one after another on M columns."""
     inputs, slopes = [], []
     for (weight, bias), activation in zip(maps, activations, strict=True):
