@@ -6,7 +6,7 @@ import os
 import torch
 
 DEVICES = ("auto", "cpu", "cuda")
-# Parameters of mallopt and the largest mmap threshold it takes, from malloc.h.
+# Parameters of mallopt, and the largest mmap threshold that every glibc takes.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, LARGEST = -1, -3, 1 << 25
 
 
@@ -37,16 +37,14 @@ def deterministic(device: torch.device) -> None:
         torch.backends.cudnn.allow_tf32 = False
 
 
-def keep_memory(limit: int = 1 << 30) -> None:
-    """Lets glibc keep ``limit`` bytes of freed memory for the next tensors; elsewhere nothing happens.
+def keep_memory(limit: int = 1 << 30) -> bool:
+    """Lets glibc keep ``limit`` bytes of freed memory for the next tensors; whether it does, and False elsewhere.
 
     Torch takes and frees megabytes in every step on a CPU. Given back and taken again, each page costs a page fault:
-    up to ten faults in a replicate's step, a third of its time.
+    for a deep model up to ten in a replicate's step.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
-    if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, LARGEST)
-        mallopt(M_TRIM_THRESHOLD, limit)
+    return mallopt is not None and bool(mallopt(M_MMAP_THRESHOLD, LARGEST) and mallopt(M_TRIM_THRESHOLD, limit))
 
 
 def describe(device: torch.device) -> dict[str, str | int]:
