@@ -176,4 +176,5 @@ def steps(
     for gamma, batch in zip(gammas, minibatches(problem, sgd, stream, replicates, len(gammas)), strict=True):
         slope = objective.batch_gradient(theta, batch)
         yield Step(theta, slope, gamma)
-        theta.sub_(slope, alpha=gamma)
+        if gamma:
+            theta.sub_(slope, alpha=gamma)

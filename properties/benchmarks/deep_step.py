@@ -24,7 +24,7 @@ from elbound.impl.soft_clipping import SoftClip
 from elbound.impl.trajectories import Sgd
 
 DATA_COUNT, DATA_DIM, LATENT_DIM, WIDTHS, BATCH_SIZE = 256, 16, 2, (32, 32), 16
-REPLICATES, BLOCK, STEPS, LOOP_STEPS, ROUNDS = 1024, 256, 4, 50, 9
+REPLICATES, BLOCK, STEPS, LOOP_STEPS, ROUNDS = 1024, 256, 10, 50, 9
 MEAN, SPREAD, OUTPUT = SoftClip(-4.0, 4.0, 2.0), SoftClip(-4.0, 2.0, 2.0), SoftClip(-6.0, 6.0, 2.0)
 # A gradient is computed at the last iterate too: one more than there are updates.
 SGD = Sgd(steps=STEPS - 1, step_size=0.01, batch_size=BATCH_SIZE)
@@ -77,8 +77,8 @@ def adam_at_once(adam: Adam, problem: DeepVAE, start: torch.Tensor) -> None:
             moments = adam_step_(adam, theta, problem.gradient(theta, batch), moments)
 
 
-def medians(ways: dict[str, tuple[Callable[[], None], int]]) -> dict[str, float]:
-    """Microseconds of one step, medians of interleaved rounds: a busy spell of the machine falls on every way."""
+def microseconds(ways: dict[str, tuple[Callable[[], None], int]]) -> dict[str, list[float]]:
+    """Of one step, in interleaved rounds: a busy spell of the machine falls on every way."""
     times: dict[str, list[float]] = {name: [] for name in ways}
     for run, _ in ways.values():
         run()
@@ -87,7 +87,12 @@ def medians(ways: dict[str, tuple[Callable[[], None], int]]) -> dict[str, float]
             began = time.process_time()
             run()
             times[name].append((time.process_time() - began) / count * 1e6)
-    return {name: statistics.median(found) for name, found in times.items()}
+    return times
+
+
+def ratio(times: list[float], others: list[float]) -> float:
+    """Median over rounds."""
+    return statistics.median(a / b for a, b in zip(times, others, strict=True))
 
 
 def main() -> int:
@@ -98,7 +103,7 @@ def main() -> int:
     problem = DeepVAE(torch.randn(DATA_COUNT, DATA_DIM, generator=random), 0.5, 1.0, shape)
     start = torch.randn(shape.parameter_count, generator=random) / 6
     steps_at_once = STEPS * REPLICATES
-    found = medians(
+    found = microseconds(
         {
             "autograd loop": (lambda: autograd_loop(problem, start, LOOP_STEPS), LOOP_STEPS),
             "SGD": (lambda: sgd_at_once(problem, start), steps_at_once),
@@ -107,9 +112,9 @@ def main() -> int:
         }
     )
     sys.stdout.write(f"{'way':<20}{'us per replicate-step':>24}{'loop / way':>12}{'way / SGD':>12}\n")
-    for name, value in found.items():
-        ratios = f"{found['autograd loop'] / value:>12,.1f}{value / found['SGD']:>12,.2f}"
-        sys.stdout.write(f"{name:<20}{value:>24,.1f}{ratios}\n")
+    for name, times in found.items():
+        ratios = f"{ratio(found['autograd loop'], times):>12,.1f}{ratio(times, found['SGD']):>12,.2f}"
+        sys.stdout.write(f"{name:<20}{statistics.median(times):>24,.1f}{ratios}\n")
     return 0
 
 
