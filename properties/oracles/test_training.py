@@ -110,3 +110,5 @@ def test_bad_input_is_named() -> None:
         plan_with(Descent(0.1), 3)
     with pytest.raises(ValueError, match="batch_size is 0"):
         Plan(optimiser=Descent(0.1), steps=1, batch_size=0, importance_samples=1, every=1)
+    with pytest.raises(ValueError, match="importance_samples is 0; allowed: at least 1"):
+        Plan(optimiser=Descent(0.1), steps=1, batch_size=1, importance_samples=0, every=1)
