@@ -7,7 +7,7 @@ Loss (1/2) |f - y|^2 + (ridge/2) |W - W_0|^2, sums over data and outputs. Residu
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import e, inf, pi, sqrt
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from jaxtyping import Float
@@ -28,6 +28,19 @@ def curvature_bound(activation: Activation, s: float) -> float:
     if activation is ERF:
         return 2 / (1 + 2 * s**2) * sqrt(2 / (pi * e))
     raise ValueError(f"activation {activation.name!r} has no known curvature bound; known are relu, erf")
+
+
+class Network(Protocol):
+    """What training asks of a model: values on the data, products with its Jacobian, and its tangent kernel."""
+
+    def output(self, W: Float[Tensor, "m q"], X: Float[Tensor, "N p"]) -> Float[Tensor, "N d"]: ...
+    def pull(
+        self, W: Float[Tensor, "m q"], X: Float[Tensor, "N p"], values: Float[Tensor, "N d"]
+    ) -> Float[Tensor, "m q"]: ...
+    def push(
+        self, W: Float[Tensor, "m q"], X: Float[Tensor, "N p"], direction: Float[Tensor, "m q"]
+    ) -> Float[Tensor, "N d"]: ...
+    def tangent(self, W: Float[Tensor, "m q"], X: Float[Tensor, "N p"]) -> Float[Tensor, "Nd Nd"]: ...
 
 
 @dataclass(frozen=True)
@@ -115,12 +128,12 @@ def random_start(
 
 @dataclass(frozen=True)
 class Training:
-    """A training problem: network, data X [N, p], targets y [N, d], start W_0 [m, p], ridge >= 0."""
+    """A training problem: network, data X [N, p], targets y [N, d], start W_0 [m, q], ridge >= 0; q = p if wide."""
 
-    network: WideNetwork
+    network: Network
     X: Float[Tensor, "N p"]
     y: Float[Tensor, "N d"]
-    start: Float[Tensor, "m p"]
+    start: Float[Tensor, "m q"]
     ridge: float = 0.0
 
     def residual(self, W: Float[Tensor, "m p"]) -> Float[Tensor, "N d"]:
@@ -164,6 +177,26 @@ class Training:
         spectral = float(torch.linalg.eigvalsh(self.network.tangent(like, self.X))[-1])
         path: Path = solve(velocity, state, times, step=1 / (spectral + self.ridge + 1e-9), tolerance=tolerance)
         return path.states[:, :size].unflatten(1, like.shape), path.states[:, size:], path.errors
+
+
+class Whitened(NamedTuple):
+    """Inputs U [N, k] with U^T U = I, k the rank of X, and the map [p, k] with X = U map^T: W X^T = (W map) U^T."""
+
+    inputs: Float[Tensor, "N k"]
+    map: Float[Tensor, "p k"]
+
+
+def whitened(X: Float[Tensor, "N p"]) -> Whitened:
+    """Whitened inputs X G^{+1/2} up to a rotation, G = X^T X: their inner products are x^T G^+ x'.
+
+    |(W - W') map| = |(W - W') X^T|. Singular values below max(N, p) roundings of the largest count as zero.
+    ValueError where no singular value is left: inputs all zero, none at all, or not finite.
+    """
+    if not (X.numel() and bool(X.isfinite().all()) and bool((X != 0).any())):
+        raise ValueError(f"inputs of shape {tuple(X.shape)} must be finite, and one of them not zero, to be whitened")
+    U, S, V = torch.linalg.svd(X, full_matrices=False)
+    kept = max(X.shape) * torch.finfo(X.dtype).eps * S[0] < S
+    return Whitened(U[:, kept], V[kept].T * S[kept])
 
 
 class Stationary(NamedTuple):
