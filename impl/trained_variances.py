@@ -98,13 +98,15 @@ class RidgeCoordinates:
         self, W: Float[Tensor, "m q"], X: Float[Tensor, "N p"], values: Float[Tensor, "N d"]
     ) -> Float[Tensor, "m q"]:
         """Transposed Jacobian times values."""
-        return torch.tensordot(values.flatten(), self._jacobian(W, X), 1)
+        pulled: Tensor = torch.tensordot(values.flatten(), self._jacobian(W, X), 1)
+        return pulled
 
     def push(
         self, W: Float[Tensor, "m q"], X: Float[Tensor, "N p"], direction: Float[Tensor, "m q"]
     ) -> Float[Tensor, "N d"]:
         """Jacobian times a direction in the weights."""
-        return torch.tensordot(self._jacobian(W, X), direction, 2).view(len(X), -1)
+        pushed: Tensor = torch.tensordot(self._jacobian(W, X), direction, 2)
+        return pushed.view(len(X), -1)
 
     def tangent(self, W: Float[Tensor, "m q"], X: Float[Tensor, "N p"]) -> Float[Tensor, "Nd Nd"]:
         """Tangent kernel J J^T; at the prior the means' kernel plus half the deviations'."""

@@ -7,7 +7,7 @@ Loss (1/2) |f - y|^2 + (ridge/2) |W - W_0|^2, sums over data and outputs. Residu
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import e, inf, pi, sqrt
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -30,6 +30,7 @@ def curvature_bound(activation: Activation, s: float) -> float:
     raise ValueError(f"activation {activation.name!r} has no known curvature bound; known are relu, erf")
 
 
+@runtime_checkable
 class Network(Protocol):
     """What training asks of a model: values on the data, products with its Jacobian, and its tangent kernel."""
 

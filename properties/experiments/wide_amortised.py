@@ -70,7 +70,8 @@ def _own_blocks(start: Start) -> Tensor:
         start.network.kernel(start.weights * float(length), unit[None], start.weights * float(length), unit[None])
         for unit, length in zip(units, lengths, strict=True)
     ]
-    return torch.block_diag(*kernels)
+    blocks: Tensor = torch.block_diag(*kernels)
+    return blocks
 
 
 AMORTISED = Amortised()

@@ -43,8 +43,8 @@ AMORTISED = Claim(
     WHITENED,
     Le(krr_distance, distance),
     standing=Standing.PROVED,
-    proof="""|(W - W_0) X^T| = |(W - W_0) G^{1/2}|, and outputs on the data depend on W G^{1/2} alone; so this is a ridge
-problem in W G^{1/2} with inputs G^{+1/2} x, whose inner products are x^T G^+ x', and tangent/krr applies.""",
+    proof="""|(W - W_0) X^T| = |(W - W_0) G^{1/2}|, and outputs on the data depend on W G^{1/2} alone; so this is a
+ridge problem in W G^{1/2} with inputs G^{+1/2} x, whose inner products are x^T G^+ x', and tangent/krr applies.""",
     wrong={"plain Theta": Le(krr_plain, distance), "ridge x 2": Le(krr_double, distance)},
     papers=PAPERS,
     attained=0.999999,
@@ -56,8 +56,8 @@ BEFORE_TRAINING = Claim(
     where=jacobian_lipschitz,
     title="How far an amortised encoder ends from its ridge regression is of order 1/sqrt m, with a known constant.",
     standing=Standing.PROVED,
-    proof="""The loss ends below its start, so |y - f*| <= |r_0| and the displacement is at most |r_0| / sqrt(ridge); put
-both into the drift's bound of tangent/krr.""",
+    proof="""The loss ends below its start, so |y - f*| <= |r_0| and the displacement is at most |r_0| / sqrt(ridge);
+put both into the drift's bound of tangent/krr.""",
     wrong={"plain Theta": Le(krr_plain, before_training)},
     papers=PAPERS,
 )

@@ -1,4 +1,4 @@
-"""With trained weight variances the network is kernel ridge regression with the means' kernel plus half the deviations'.
+"""With trained weight variances kernel ridge regression has the means' kernel plus half the standard deviations'.
 
 Weights w ~ N(mu, sigma^2), prior N(mu_0, s^2), every mean and standard deviation trained on the output averaged over
 them; the KL term is the penalty
@@ -84,8 +84,8 @@ DRIFT = Claim(
     title="The drift that separates trained variances from their kernel ridge regression is of order 1/sqrt m.",
     standing=Standing.PROVED,
     proof="""One neuron's Hessian in (mu, sigma) is E[phi''(U) v v^T] with v = (x, x * e) and U = (mu + sigma * e) . x:
-at most sup |phi''| |x|^2 for erf and sqrt(2 / (pi e)) |x|^2 / std(U) for ReLU. So J has the Lipschitz constant L_J on the
-segment, which bounds the first two of the three terms of E = (Jbar - J_0) M J*^T + J_0 M (J* - J_0)^T
+at most sup |phi''| |x|^2 for erf and sqrt(2 / (pi e)) |x|^2 / std(U) for ReLU. So J has the Lipschitz constant L_J on
+the segment, which bounds the first two of the three terms of E = (Jbar - J_0) M J*^T + J_0 M (J* - J_0)^T
 + J_0 (M - M_0) J_0^T. For v = sigma / s, |v / (1 + v) - 1/2| <= |1 - 1/v^2| / 2, and 1 - 1/v^2 is the gradient's entry,
 ridge s v times smaller: at most L_J |y - f*| / ridge by the same bound on the Hessian's diagonal.""",
     wrong={"second order only": Le(half_drift, second)},
