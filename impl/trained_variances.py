@@ -6,7 +6,7 @@ are [m, 2p]: means, then standard deviations. The penalty is the KL divergence f
 """
 
 from dataclasses import dataclass
-from math import inf, pi, sqrt
+from math import e, inf, pi, sqrt
 from typing import NamedTuple
 
 import torch
@@ -40,6 +40,20 @@ def smoothed(activation: Activation, u: Float[Tensor, "N m"], spread: Float[Tens
         slope = 2 * (shrink / pi).sqrt() * torch.exp(-shrink * u**2)
         return Smoothed(torch.erf(u * shrink.sqrt()), slope, -2 * shrink * u * slope)
     raise ValueError(f"activation {activation.name!r} has no known smoothed curvature; known are relu, erf")
+
+
+def hessian_bound(activation: Activation, X: Float[Tensor, "N p"], s: float) -> Float[Tensor, " N"]:
+    """For each input a bound on the Hessian of E phi(w . x) in means and standard deviations, all of the latter >= s.
+
+    sqrt(2 / (pi e)) |x| / s for ReLU, attained; 2 sqrt(2 / (pi e)) |x|^2 for erf (own derivation: the Hessian is
+    E[phi''(w . x) v v^T], v = (x, x * noise)). ValueError unless 0 < s < inf, or for another activation.
+    """
+    if not 0 < s < inf:
+        raise ValueError(f"least standard deviation s = {s} must be finite and exceed 0")
+    if activation not in (RELU, ERF):
+        raise ValueError(f"activation {activation.name!r} has no known bound; known are relu, erf")
+    norms, steepest = X.norm(dim=1), sqrt(2 / (pi * e))
+    return steepest * norms / s if activation is RELU else 2 * steepest * norms**2
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,15 @@
 """Wide networks with Gaussian weights: means and standard deviations trained with the KL term to a stationary point."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from elbound.impl.kernels import RELU
 from elbound.impl.ridge import KernelFlow
-from elbound.impl.trained_variances import GaussianNetwork, RidgeCoordinates
+from elbound.impl.trained_variances import GaussianNetwork, RidgeCoordinates, hessian_bound
 from elbound.impl.wide_training import Training, stationary_point
 from elbound.properties.evidence.intervals import Interval, maximum
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
@@ -60,20 +59,20 @@ class _Prior:
         mean, deviation = (part.flatten(1) for part in self.jacobian.tensor_split(2, dim=2))
         return mean @ mean.T, deviation @ deviation.T
 
-    @property
-    def hessian_bound(self) -> float:
-        """Bounds sqrt(2 / (pi e)) |x| / s (ReLU) or 2 sqrt(2 / (pi e)) |x|^2 (erf), root of their summed squares."""
-        norms, steepest = self.start.X.norm(dim=1), math.sqrt(2 / (math.pi * math.e))
-        if self.network.activation is RELU:
-            return steepest * float(norms.norm()) / self.s
-        return 2 * steepest * float((norms**2).norm())
-
-    def training(self, residual: Tensor, ridge: float, *, centred: bool = True) -> Training:
-        """In the coordinates where the KL term is a ridge; off-centre its means are pulled towards zero."""
+    def training(self, residual: Tensor, ridge: float) -> Training:
+        """In the coordinates where the KL term is a ridge."""
         means, X = self.start.weights, self.start.X
-        first = torch.cat((means if centred else 0 * means, 0 * means), dim=1)
         y = self.network.output(self.weights, X) + residual
+        first = torch.cat((means, 0 * means), dim=1)
         return Training(RidgeCoordinates(self.network, self.s), X, y, first, ridge)
+
+
+class _MeansAlone(RidgeCoordinates):
+    """Blind to the standard deviations, which then stay where they are."""
+
+    def _jacobian(self, W: Tensor, X: Tensor) -> Tensor:
+        whole: Tensor = super()._jacobian(W, X)
+        return whole * (torch.arange(W.shape[1]) < X.shape[1])
 
 
 @dataclass(frozen=True)
@@ -126,14 +125,14 @@ class _End:
 
     @property
     def gradient(self) -> Tensor:
-        """Of the loss that was solved, with its KL term as it is written and by automatic differentiation."""
+        """Of the solved loss in what it trains, its KL term as it is written, by automatic differentiation."""
         prior, ridge, W = self.prior, self.solved.ridge, self.W.clone().requires_grad_()
         mu, sigma = W.tensor_split(2, dim=1)
-        centre, s2 = self.solved.start.tensor_split(2, dim=1)[0], prior.s**2
-        divergence = (mu - centre).square() + sigma**2 - s2 - s2 * torch.log(sigma**2 / s2)
+        s2 = prior.s**2
+        divergence = (mu - prior.start.weights).square() + sigma**2 - s2 - s2 * torch.log(sigma**2 / s2)
         squares = (self.training.y - prior.network.output(W, prior.start.X)).square()
         (gradient,) = torch.autograd.grad((squares.sum() + ridge * divergence.sum()) / 2, W)
-        return gradient
+        return gradient[:, : mu.shape[1]] if isinstance(self.solved.network, _MeansAlone) else gradient
 
     @cached_property
     def _left(self) -> Tensor:
@@ -177,7 +176,7 @@ class TrainedVariances(Experiment):
     key = "tangent/trained-variances"
     title = "wide network with trained weight variances"
     setting = settings.TRAINED_VARIANCES
-    share = 0.3
+    share = 0.2
     space = Space(
         (
             *(
@@ -206,7 +205,7 @@ class TrainedVariances(Experiment):
         "width 8, erf, two outputs": _wide | {"half m": 4, "activation": "erf", "d": 2, "twins": False},
         "width 4, one datum": _wide | {"half m": 2, "N": 1, "residual": 0.1, "twins": False},
     }
-    faults = {"penalty doubled in training": "width 4096", "penalty pulls means towards zero": "width 8"}
+    faults = {"penalty doubled in training": "width 4096", "standard deviations kept": "width 4096"}
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         prior, c = _Prior.of(configuration, context), dict(configuration)
@@ -222,7 +221,7 @@ class TrainedVariances(Experiment):
             symbols.least_eigenvalue: max(least - 16 * len(mean) * EPS * top, 0.0),
             symbols.theta_sum: top,
             symbols.theta_sigma: float(torch.linalg.matrix_norm(deviation, 2)),
-            symbols.phi_h: prior.hessian_bound,
+            symbols.phi_h: float(hessian_bound(prior.network.activation, prior.start.X, prior.s).norm()),
         }
         return Situation(values, precision=PRECISION)
 
@@ -233,8 +232,8 @@ class TrainedVariances(Experiment):
         training = prior.training(residual, ridge)
         solved = training
         if fault:
-            doubled = fault == "penalty doubled in training"
-            solved = prior.training(residual, 2 * ridge if doubled else ridge, centred=doubled)
+            means_alone = _MeansAlone(prior.network, prior.s)
+            solved = replace(training, network=means_alone) if "kept" in fault else replace(training, ridge=2 * ridge)
         W = stationary_point(solved, iterations=200).weights
         natural = RidgeCoordinates(prior.network, prior.s).natural(W)
         return Exact(_End(prior, natural, residual, training, solved).observables)
