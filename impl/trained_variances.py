@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from elbound.impl.kernels import ERF, RELU, Activation
+from elbound.impl.kernels import ERF, RELU, Activation, require_finite
+from elbound.impl.wide_training import require_network
 
 # Below it a standard deviation of w . x counts as this, so that the zero input has slope times input zero, not NaN.
 LEAST_SPREAD = 1e-150
@@ -58,10 +59,16 @@ def hessian_bound(activation: Activation, X: Float[Tensor, "N p"], s: float) -> 
 
 @dataclass(frozen=True)
 class GaussianNetwork:
-    """Map (mu, sigma) -> (1/sqrt m) A E phi(w x), w ~ N(mu, sigma^2): output signs A [d, m], activation."""
+    """Map (mu, sigma) -> (1/sqrt m) A E phi(w x), w ~ N(mu, sigma^2): output signs A [d, m], activation.
+
+    ValueError unless d and m are at least 1; from its methods unless inputs are finite.
+    """
 
     signs: Float[Tensor, "d m"]
     activation: Activation
+
+    def __post_init__(self) -> None:
+        require_network(self.signs, 0.0)
 
     def output(self, W: Float[Tensor, "m q"], X: Float[Tensor, "N p"]) -> Float[Tensor, "N d"]:
         """Averages f(X) over the weights."""
@@ -81,6 +88,7 @@ class GaussianNetwork:
         p = X.shape[1]
         if W.shape[1] != 2 * p:
             raise ValueError(f"weights of shape {tuple(W.shape)} must be [m, 2p] for inputs with p = {p} columns")
+        require_finite(X)
         return smoothed(self.activation, X @ W[:, :p].T, (X**2 @ W[:, p:].T ** 2).sqrt())
 
 

@@ -56,14 +56,10 @@ class Start:
             W = torch.full((1, 1), c["z"] * stretch / c["norm"], dtype=torch.float64)
             network = WideNetwork(torch.ones(1, 1, dtype=torch.float64), c["s_z"], activation)
             return Start(network, W, X, X, network.tangent(W, X))
-        if c["data"] == "digits":
-            # A constant input beside the pixels: the few that are kept may all be blank.
-            pixels = table(context, "digits", c["N"] + 3, c["p"], c["seed"])
-            both = c["norm"] * torch.cat((pixels, torch.ones_like(pixels[:, :1])), dim=1)
-        else:
-            both = normals(c["seed"], "inputs", (c["N"] + 3, c["p"]))
-            both = c["norm"] * both / both.norm(dim=1, keepdim=True)
-        X, X_test = both[: c["N"]], both[c["N"] :]
+        both = c["norm"] * _inputs(configuration, context)
+        # A user's table may have fewer rows: one is kept for testing.
+        N = min(c["N"], len(both) - 1)
+        X, X_test = both[:N], both[N:]
         shape = (c["d"], 2 * c["half m"], X.shape[1])
         network, W = random_start(shape, c["s_z"], activation, c["seed"], antisymmetric=bool(c["twins"]))
         return Start(network, W, X, X_test, network.tangent(W, X))
@@ -130,6 +126,19 @@ class Start:
         m, p = self.weights.shape
         reach = max(float((self.X @ self.weights.T).abs().max()), 1.0) + self.network.s
         return (m + p + 16) * EPS * math.sqrt(m * len(self.X) * len(self.network.signs)) * reach
+
+
+def _inputs(configuration: Configuration, context: Context) -> Tensor:
+    """Rows for training and three more for testing, of a table as many as it has: the user's is scaled to norm 1."""
+    c: Any = configuration
+    if c["data"] == "spherical":
+        drawn = normals(c["seed"], "inputs", (c["N"] + 3, c["p"]))
+        return drawn / drawn.norm(dim=1, keepdim=True)
+    rows = table(context, c["data"], c["N"] + 3, c["p"], c["seed"])
+    longest = float(rows.norm(dim=1).max())
+    # A constant input beside the columns: the few that are kept may all be blank.
+    scaled = rows if c["data"] == "digits" or longest == 0 else rows / longest
+    return torch.cat((scaled, torch.ones_like(rows[:, :1])), dim=1)
 
 
 NETWORK = (
