@@ -22,11 +22,11 @@ class KernelFlow:
 
     @staticmethod
     def of(kernel: Float[Tensor, "n n"], ridge: float) -> "KernelFlow":
-        """ValueError unless 0 <= ridge < inf and the kernel is a finite square matrix."""
+        """ValueError unless 0 <= ridge < inf and the kernel is finite, of at least one row."""
         if not 0 <= ridge < inf:
             raise ValueError(f"ridge = {ridge} must be finite and at least 0")
-        if kernel.ndim != 2 or len(kernel) != kernel.shape[-1] or not len(kernel):
-            raise ValueError(f"kernel of shape {tuple(kernel.shape)} must be square, at least [1, 1]")
+        if not len(kernel):
+            raise ValueError(f"kernel of shape {tuple(kernel.shape)} must be at least [1, 1]")
         if not bool(kernel.isfinite().all()):
             raise ValueError("kernel has entries that are not finite; all must be")
         values, vectors = torch.linalg.eigh(kernel)

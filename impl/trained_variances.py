@@ -47,8 +47,10 @@ def hessian_bound(activation: Activation, X: Float[Tensor, "N p"], s: float) -> 
     """For each input a bound on the Hessian of E phi(w . x) in means and standard deviations, all of the latter >= s.
 
     sqrt(2 / (pi e)) |x| / s for ReLU, attained; 2 sqrt(2 / (pi e)) |x|^2 for erf (own derivation: the Hessian is
-    E[phi''(w . x) v v^T], v = (x, x * noise)). ValueError unless 0 < s < inf, or for another activation.
+    E[phi''(w . x) v v^T], v = (x, x * noise)). ValueError unless inputs are finite and 0 < s < inf, or for another
+    activation.
     """
+    require_finite(X)
     if not 0 < s < inf:
         raise ValueError(f"least standard deviation s = {s} must be finite and exceed 0")
     if activation not in (RELU, ERF):

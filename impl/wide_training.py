@@ -230,8 +230,9 @@ def whitened(X: Float[Tensor, "N p"]) -> Whitened:
     |(W - W') map| = |(W - W') X^T|. Singular values below max(N, p) roundings of the largest count as zero.
     ValueError where no singular value is left: inputs all zero, none at all, or not finite.
     """
-    if not (X.numel() and bool(X.isfinite().all()) and bool((X != 0).any())):
-        raise ValueError(f"inputs of shape {tuple(X.shape)} must be finite, and one of them not zero, to be whitened")
+    require_finite(X)
+    if not bool((X != 0).any()):
+        raise ValueError(f"inputs of shape {tuple(X.shape)} have no singular value to whiten; one must exceed 0")
     U, S, V = torch.linalg.svd(X, full_matrices=False)
     kept = max(X.shape) * torch.finfo(X.dtype).eps * S[0] < S
     return Whitened(U[:, kept], V[kept].T * S[kept])

@@ -170,7 +170,7 @@ def test_at_width_4096_the_plain_kernel_is_not_the_amortised_encoders() -> None:
         (lambda: hessian_bound(RELU, X, 0.0), "s = 0.0 must be finite and exceed 0"),
         (lambda: network(ERF)[0].output(torch.ones(6, 5, dtype=torch.float64), X), r"must be \[m, 2p\]"),
         (lambda: smoothed(replace(ERF, name="other"), X, X), "known are relu, erf"),
-        (lambda: whitened(torch.zeros(3, 2, dtype=torch.float64)), "one of them not zero"),
+        (lambda: whitened(torch.zeros(3, 2, dtype=torch.float64)), "one must exceed 0"),
         (lambda: whitened(torch.tensor([[1.0, math.nan]], dtype=torch.float64)), "must be finite"),
     ],
 )
