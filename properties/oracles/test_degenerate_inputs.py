@@ -4,15 +4,19 @@ Each call either refuses in one line that names what and the allowed range, or g
 """
 
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from elbound.impl.data import read
 from elbound.impl.kernels import (
     ERF,
     RELU,
@@ -37,9 +41,17 @@ from elbound.impl.wide_training import (
     stationary_point,
     whitened,
 )
+from elbound.properties.datasets import user_option
+from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.enclosure import best
 from elbound.properties.evidence.spectrum import least_eigenvalue
+from elbound.properties.experiment import Context, Experiment, experiments
 from elbound.properties.experiments.limit_spectrum import BITS, Kernels
+from elbound.properties.spaces import Scalar
+from elbound.properties.trial import Trial
+from elbound.reports.ledger import Ledger
+from elbound.reports.row import Verdict
+from elbound.theory.catalogue import catalogue
 
 EPS = torch.finfo(torch.float64).eps
 WIDTH, S = 4, 0.5
@@ -114,7 +126,9 @@ def test_degenerate_inputs_have_finite_values(call: str, rows: str, phi: Activat
 
 
 @pytest.mark.parametrize("bad", NOT_FINITE)
-@pytest.mark.parametrize("call", [*OF_INPUTS, "Lipschitz constant", "Hessian bound", "whitened"])
+@pytest.mark.parametrize(
+    "call", [*(x for x in OF_INPUTS if x != "perceptron"), "Lipschitz constant", "Hessian bound", "whitened"]
+)
 def test_inputs_that_are_not_finite_are_refused_with_their_place(call: str, bad: str) -> None:
     others = {
         "Lipschitz constant": lambda X, s, phi: drawn(phi, s)[0].jacobian_lipschitz(X),
@@ -231,3 +245,52 @@ def test_a_matrix_with_an_infinite_entry_has_no_certificate() -> None:
     infinite: Any = one / arithmetic.rational(0)
     with pytest.raises(ArithmeticError, match="no certificate"):
         least_eigenvalue([[one, infinite], [infinite, one]], arithmetic)
+
+
+TABLES = {
+    "degenerate": "1,2,0.5\n1,2,0.5\n0,0,0\n-1,-2,-0.5\n3,1,2\n",
+    "three rows": "1,2\n1,2\n0,0\n",
+    "far apart in size": "1e6,-1e6\n1e-9,1e-9\n-1e6,1e6\n0,0\n",
+}
+TAKING_DATA = [
+    experiment
+    for experiment in experiments()
+    if experiment.key.startswith("tangent/") and any(axis.name == "data" for axis in experiment.space.axes)
+]
+# Widths that keep a configuration below a tenth of a second.
+NARROW: dict[str, Scalar] = {"half m": 32, "m": 256}
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("experiment", TAKING_DATA, ids=lambda x: x.key)
+def test_degenerate_tables_are_judged_without_an_error_or_a_nan(
+    experiment: Experiment, table: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text(TABLES[table])
+    context = Context(user_data=read(file))
+    for instance in experiment.instances.values():
+        if instance.get("net") == "one neuron":
+            continue  # it has an input of its own
+        fixed = {**instance, "data": user_option(context)}
+        narrow = fixed | {k: min(int(fixed[k]), int(v)) for k, v in NARROW.items() if k in fixed}
+        trial = Trial(experiment.situation(narrow, context), experiment.measure(narrow, context), Budget())
+        for listed in catalogue():
+            if not experiment.setting.serves(listed.claim.setting):
+                continue
+            said = trial.judge(listed.claim)
+            assert said.verdict is not Verdict.ERROR, said.reason
+            assert (said.verdict is Verdict.REFUTED) <= listed.claim.is_finding
+            assert not any(math.isnan(x) for x in (said.left, said.right, said.ratio, said.error) if x is not None)
+
+
+def test_the_command_judges_a_degenerate_table_to_the_end(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text(TABLES["degenerate"])
+    command = (sys.executable, "-m", "elbound.properties", "verify", "tangent/ridge-linear*")
+    options = ("--data", "table.csv", "--profile", "quick", "--workers", "1", "--output", "out")
+    run = subprocess.run((*command, *options), cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert (run.returncode, run.stderr) == (0, ""), run
+    with Ledger.open(tmp_path / "out" / "ledger.sqlite", readonly=True) as ledger:
+        rows = list(ledger.rows())
+    assert any(row.data.startswith("user:table:") and row.judged for row in rows)
+    assert not any("NaN" in row.to_json() or row.verdict is Verdict.ERROR for row in rows)
