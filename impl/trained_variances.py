@@ -56,7 +56,8 @@ def hessian_bound(activation: Activation, X: Float[Tensor, "N p"], s: float) -> 
     if activation not in (RELU, ERF):
         raise ValueError(f"activation {activation.name!r} has no known bound; known are relu, erf")
     norms, steepest = X.norm(dim=1), sqrt(2 / (pi * e))
-    return steepest * norms / s if activation is RELU else 2 * steepest * norms**2
+    bound: Tensor = steepest * norms / s if activation is RELU else 2 * steepest * norms**2
+    return bound
 
 
 @dataclass(frozen=True)

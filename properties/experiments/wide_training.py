@@ -133,7 +133,8 @@ def _inputs(configuration: Configuration, context: Context) -> Tensor:
     c: Any = configuration
     if c["data"] == "spherical":
         drawn = normals(c["seed"], "inputs", (c["N"] + 3, c["p"]))
-        return drawn / drawn.norm(dim=1, keepdim=True)
+        unit: Tensor = drawn / drawn.norm(dim=1, keepdim=True)
+        return unit
     rows = table(context, c["data"], c["N"] + 3, c["p"], c["seed"])
     longest = float(rows.norm(dim=1).max())
     # A constant input beside the columns: the few that are kept may all be blank.

@@ -92,7 +92,7 @@ def trained(network: Any, W: Tensor, X: Tensor) -> Tensor:
 PERCEPTRON = [tensor([[1.0, -0.5, 0.3], [0.2, 0.8, -1.0]]), tensor([[1.0, 2.0]])]
 
 
-OF_INPUTS: dict[str, Callable[[Tensor, Activation, float], Any]] = {
+OF_INPUTS: dict[str, Callable[[Tensor, float, Activation], Any]] = {
     "fresh noise": lambda X, s, phi: fresh_noise_kernel(X, X, s, phi),
     "shared noise": lambda X, s, phi: shared_noise_kernel(X, X, s, phi),
     "frozen noise": frozen_noise_kernel,

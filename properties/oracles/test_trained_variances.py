@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -57,12 +58,17 @@ def test_the_jacobian_in_means_and_deviations_agrees_with_automatic_differentiat
 @BOTH
 def test_the_hessian_of_one_neuron_keeps_its_bound(activation: Activation) -> None:
     net = GaussianNetwork(torch.ones(1, 1, dtype=torch.float64), activation)
-    reached, second = 0.0, lambda f: torch.func.jacrev(torch.func.jacrev(f))
+
+    def summed(W: Tensor, X: Tensor) -> Tensor:
+        return net.output(W, X).sum()
+
+    reached = 0.0
     for x in (*X, torch.tensor([1.3, 0.0, 0.0], dtype=torch.float64)):
         bound = float(hessian_bound(activation, x[None], S))
         for shift in torch.linspace(-2.5, 2.5, 21).tolist():
             W = torch.cat((shift * S * x / x.norm(), torch.full((3,), S, dtype=x.dtype)))[None]
-            hessian = second(lambda w, x=x: net.output(w, x[None]).sum())(W).reshape(6, 6)
+            curved = torch.func.jacrev(torch.func.jacrev(partial(summed, X=x[None])))(W)
+            hessian: Tensor = curved.reshape(6, 6)
             norm = float(torch.linalg.matrix_norm(hessian, 2))
             assert norm <= bound * (1 + 64 * EPS)
             reached = max(reached, norm / bound)
