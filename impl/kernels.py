@@ -57,7 +57,7 @@ def fresh_noise_kernel(
 ) -> Float[Tensor, "N M"]:
     """K1 = x.x' E phi_s'(w.x) phi_s'(w.x'): governs training on the noise-averaged loss.
 
-    ValueError unless X and Y are floating matrices of equal width and 0 <= s < inf; so for every kernel here.
+    ValueError unless X and Y are finite floating matrices of equal width and 0 <= s < inf; so for every kernel here.
     """
     covariance = _covariance(X, Y, s)
     return covariance.c * activation.slope_moment(covariance)
@@ -110,11 +110,19 @@ def tangent_fluctuation(X: Float[Tensor, "N p"], s: float, activation: Activatio
     return (summand_second_moment(X, X, s, activation) - fresh_noise_kernel(X, X, s, activation) ** 2).sum()
 
 
+def require_finite(X: Tensor) -> None:
+    """ValueError that names the first entry of a matrix of inputs, if one is not finite."""
+    for i, j in (~X.isfinite()).nonzero()[:1].tolist():
+        raise ValueError(f"inputs of shape {tuple(X.shape)}: entry [{i}, {j}] is {float(X[i, j])}; it must be finite")
+
+
 def _check(X: Tensor, Y: Tensor, s: float) -> None:
     if X.ndim != 2 or Y.ndim != 2 or X.shape[1] != Y.shape[1]:
         raise ValueError(f"inputs of shapes {tuple(X.shape)} and {tuple(Y.shape)} must be [N, p] and [M, p]")
     if not (X.is_floating_point() and Y.is_floating_point()):
         raise ValueError(f"inputs of types {X.dtype} and {Y.dtype} must be floating")
+    for each in (X, Y):
+        require_finite(each)
     if not 0 <= s < inf:
         raise ValueError(f"noise standard deviation s = {s} must be finite and at least 0")
 

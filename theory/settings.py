@@ -118,6 +118,7 @@ from elbound.theory.symbols import (
     gradient_start,
     growth,
     h2,
+    half_drift,
     hessian,
     hessian_2r,
     hessian_beta,
@@ -140,8 +141,12 @@ from elbound.theory.symbols import (
     kernel_change,
     kernel_drift,
     kernel_moved,
+    krr_alone,
     krr_distance,
     krr_double,
+    krr_means,
+    krr_plain,
+    krr_sum,
     kurt,
     lam,
     lam_1x,
@@ -188,6 +193,7 @@ from elbound.theory.symbols import (
     p,
     phi_1,
     phi_2,
+    phi_h,
     plain_mean,
     plain_var,
     pulled,
@@ -219,10 +225,14 @@ from elbound.theory.symbols import (
     s2_landing,
     s2_sampled,
     s_max,
+    s_w,
     s_z,
     shift2,
     sigma2,
     sigma2_A,
+    sigma_moved,
+    sigma_pull,
+    sigma_pulled,
     sigma_sup2,
     sigma_x2,
     slip,
@@ -245,6 +255,8 @@ from elbound.theory.symbols import (
     test_kernel,
     theta_mode,
     theta_norm,
+    theta_sigma,
+    theta_sum,
     theta_top,
     tr_D,
     tr_D_inv,
@@ -256,6 +268,7 @@ from elbound.theory.symbols import (
     v,
     v_iw,
     v_K,
+    v_low,
     v_path,
     v_score,
     w_max,
@@ -614,6 +627,27 @@ WIDE_RIDGE_FLOW = Setting(
     "gradient flow with a ridge around the start of a noise-averaged two-layer network",
     parameters=(*NETWORK, tau, ridge, r_0, gradient_start),
     observables=(gradient_end,),
+)
+
+INDEPENDENT = Fact("independent inputs", "the inputs are linearly independent")
+
+AMORTISED = Setting(
+    "wide-amortised",
+    "a noise-averaged two-layer network trained with a KL term around its encoder's first means, inputs whitened",
+    parameters=(),
+    observables=(krr_plain, krr_alone),
+    facts=(INDEPENDENT,),
+    refines=WIDE_RIDGE,
+)
+
+TRAINED_VARIANCES = Setting(
+    "wide-variances",
+    "a wide two-layer network with Gaussian weights, means and standard deviations trained with a KL term",
+    parameters=(d, m, s_w, ridge, least_eigenvalue, theta_sum, theta_sigma, phi_h),
+    observables=(
+        *(krr_distance, krr_sum, krr_means, half_drift, mean_jacobian, residual_end, gradient_end, displacement),
+        *(v_low, sigma_moved, sigma_pull, sigma_pulled),
+    ),
 )
 
 ADDED_NOISE = Fact("noise of its own scale", "noise of the same positive variance is added for every input")

@@ -309,6 +309,62 @@ test_double = quantity(
     r"\|f^*_x-f_{\mathrm{KRR},2\varrho,x}\|",
     nonnegative=True,
 )
+krr_sum = quantity(
+    "krr_sum",
+    "distance from kernel ridge regression with the unweighted sum of both kernels",
+    r"\|f^*-f_{\mathrm{KRR},\Theta^\mu+\Theta^\sigma}\|",
+    nonnegative=True,
+)
+krr_means = quantity(
+    "krr_means",
+    "distance from kernel ridge regression with the kernel of the means alone",
+    r"\|f^*-f_{\mathrm{KRR},\Theta^\mu}\|",
+    nonnegative=True,
+)
+s_w = quantity("s_w", "standard deviation of the weights' Gaussian prior")
+half_drift = quantity(
+    "half_drift",
+    "norm of mean Jacobian times weighted final transposed Jacobian, less the means' kernel and half the deviations'",
+    r"\|\bar JMJ_*^\top-\hat\Theta^\mu-\hat\Theta^\sigma/2\|",
+    nonnegative=True,
+)
+theta_sum = quantity(
+    "theta_sum", "largest eigenvalue of the means' kernel plus the deviations'", r"\|\hat\Theta^\mu+\hat\Theta^\sigma\|"
+)
+theta_sigma = quantity(
+    "theta_sigma", "largest eigenvalue of the deviations' kernel", r"\|\hat\Theta^\sigma\|", nonnegative=True
+)
+phi_h = quantity(
+    "phi_h", "root of the sum over the data of squared bounds on one neuron's Hessian at the prior", r"\phi_h"
+)
+v_low = quantity("v_low", "least ratio of a trained standard deviation to its prior's, at most 1", r"v_{\min}")
+sigma_moved = quantity(
+    "sigma_moved", "distance of the trained standard deviations from their prior's", r"\|\sigma-s\|", nonnegative=True
+)
+sigma_pull = quantity(
+    "sigma_pull",
+    "norm of (1 + s / sigma)(sigma - s), the KL term's pull per ridge",
+    r"\|(1+s/\sigma)(\sigma-s)\|",
+    nonnegative=True,
+)
+sigma_pulled = quantity(
+    "sigma_pulled",
+    "norm of the residual under the transposed Jacobian in the standard deviations",
+    r"\|J_\sigma^\top(y-f)\|",
+    nonnegative=True,
+)
+krr_plain = quantity(
+    "krr_plain",
+    "distance from kernel ridge regression with the plain tangent kernel",
+    r"\|f^*-f_{\mathrm{KRR},\hat\Theta}\|",
+    nonnegative=True,
+)
+krr_alone = quantity(
+    "krr_alone",
+    "distance from ridge regression on each datum's own block of the kernel",
+    r"\|f^*-f_{\mathrm{alone}}\|",
+    nonnegative=True,
+)
 b_kl = quantity("b_kl", "weight of half the latent means' squares in the loss", "b")
 kappa_0 = quantity("kappa_0", "squared slope of the smoothed activation at zero", r"\kappa")
 mean_gain = quantity("mean_gain", "regression coefficient of the reconstruction on the data", r"\hat\rho", real=True)

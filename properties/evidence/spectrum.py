@@ -20,8 +20,11 @@ def least_eigenvalue(matrix: Sequence[Sequence[Any]], arithmetic: Arithmetic) ->
 
     The guess is computed in 75 digits from points of the balls, and
     trusted for nothing: any vector's Rayleigh quotient is an upper bound, any c that passes the certificate a lower
-    one. An eigenvalue of 0 is enclosed by a tiny interval around it. ArithmeticError where no certificate is found.
+    one. An eigenvalue of 0 is enclosed by a tiny interval around it. ArithmeticError where no certificate is found,
+    as with balls that are not finite; ValueError unless the matrix is square, at least [1][1].
     """
+    if not matrix or any(len(row) != len(matrix) for row in matrix):
+        raise ValueError(f"matrix with rows of lengths {[len(row) for row in matrix]} must be square, at least [1][1]")
     with arithmetic.working():
         vector, guess = _guess(matrix, arithmetic)
         weights = [[a * b for b in vector] for a in vector]
