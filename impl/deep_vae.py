@@ -55,6 +55,57 @@ class Tanh:
         return -2 * height * slope
 
 
+@dataclass(frozen=True)
+class Logistic:
+    """1 / (1 + e^-x), into (0, 1); |f''| = |1 - 2f| f (1 - f) is largest where f = (1 +- 1/sqrt 3) / 2."""
+
+    slope_bound: float = 0.25
+    curvature_bound: float = 1 / (6 * math.sqrt(3))
+
+    def value(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return torch.sigmoid(x)
+
+    def slope(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return torch.sigmoid(x) * torch.sigmoid(-x)
+
+    def curvature(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return -torch.tanh(x / 2) * self.slope(x)
+
+
+@dataclass(frozen=True)
+class Rectifier:
+    """max(x, 0), what practice uses and no smoothness theorem covers; slope 0 at the kink, curvature 0 beside it."""
+
+    slope_bound: float = 1.0
+    curvature_bound: float = math.inf
+
+    def value(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return torch.relu(x)
+
+    def slope(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return (x > 0).to(x.dtype)
+
+    def curvature(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return torch.zeros_like(x)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """x itself: an unbounded head."""
+
+    slope_bound: float = 1.0
+    curvature_bound: float = 0.0
+
+    def value(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return x
+
+    def slope(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return torch.ones_like(x)
+
+    def curvature(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return torch.zeros_like(x)
+
+
 def linearised(
     activation: Activation, x: Float[Tensor, "*shape"]
 ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
@@ -212,15 +263,17 @@ def no_noise(latent_dim: int) -> NoiseRule:
     return NoiseRule("no noise", torch.zeros(1, latent_dim, dtype=torch.float64), one)
 
 
-def trapezoid_rule(intervals: int) -> NoiseRule:
-    """Trapezoid rule on [-9, 9] for Gaussian noise in one dimension, weights scaled to sum to one.
+def trapezoid_rule(intervals: int, reach: float = 9.0) -> NoiseRule:
+    """Trapezoid rule on [-reach, reach] for Gaussian noise in one dimension, weights scaled to sum to one.
 
-    Converges geometrically for integrands analytic near the real axis; the tails beyond 9 hold 2e-19 of the mass.
-    Raises ValueError for fewer than 2 intervals.
+    Converges geometrically for integrands analytic near the real axis; the tails beyond 9 hold 2e-19 of the mass, those
+    beyond 6 hold 2e-9. Raises ValueError for fewer than 2 intervals or a reach that is not positive and finite.
     """
     if intervals < 2:
         raise ValueError(f"intervals is {intervals}; allowed: at least 2")
-    nodes = torch.linspace(-9, 9, intervals + 1, dtype=torch.float64)
+    if not 0 < reach < math.inf:
+        raise ValueError(f"reach is {reach}; allowed: positive and finite")
+    nodes = torch.linspace(-reach, reach, intervals + 1, dtype=torch.float64)
     weights = torch.exp(-nodes.square() / 2)
     return NoiseRule(f"trapezoid rule, {intervals} intervals", nodes[:, None], weights / weights.sum())
 
@@ -309,18 +362,35 @@ class DeepVAE:
 
     def gradient(self, theta: Float[Tensor, "P R"], batch: Batch) -> Float[Tensor, "P R"]:
         """Gradient of ``objective``: pathwise, with analytic Kullback-Leibler term, by explicit backpropagation."""
-        found, depth = self.run_through(theta, batch), self.architecture.depth
-        maps, size = found.maps, batch.x.shape[1]
-        pull = found.residual * (batch.weights[:, None] / (size * self.noise_variance))
-        decoder, pull_z = backward(maps[depth + 2 :], found.decoder, _columns(pull))
-        pull_z = pull_z.unflatten(1, (size, -1))
+        found, size = self.run_through(theta, batch), batch.x.shape[1]
         share = self.beta / size
-        pull_mean = pull_z.sum(2) + share * found.mean.output
-        pull_spread = (pull_z * batch.noise).sum(2) * found.deviation + share * torch.expm1(found.spread.output)
-        mean, back_mean = backward(maps[depth : depth + 1], found.mean, pull_mean)
-        spread, back_spread = backward(maps[depth + 1 : depth + 2], found.spread, pull_spread / 2)
+        return self.pulled_back(
+            found,
+            batch,
+            found.residual * (batch.weights[:, None] / (size * self.noise_variance)),
+            0.0,
+            share * found.mean.output,
+            share / 2 * torch.expm1(found.spread.output),
+        )
+
+    def pulled_back(
+        self,
+        found: "Pass",
+        batch: Batch,
+        output: Float[Tensor, "d B Q R"],
+        latent: Float[Tensor, "k B Q R"] | float,
+        mean: Float[Tensor, "k B R"],
+        spread: Float[Tensor, "k B R"],
+    ) -> Float[Tensor, "P R"]:
+        """Gradient by theta of a function with the given partial derivatives by g(z), z, mu and l, each held apart."""
+        maps, depth = found.maps, self.architecture.depth
+        decoder, pull_z = backward(maps[depth + 2 :], found.decoder, _columns(output))
+        pull_z = pull_z.unflatten(1, (batch.x.shape[1], -1)) + latent
+        stretched = (pull_z * batch.noise).sum(2) * found.deviation / 2
+        means, back_mean = backward(maps[depth : depth + 1], found.mean, pull_z.sum(2) + mean)
+        spreads, back_spread = backward(maps[depth + 1 : depth + 2], found.spread, stretched + spread)
         trunk, _ = backward(maps[:depth], found.trunk, back_mean + back_spread)
-        return pack((*trunk, *mean, *spread, *decoder))
+        return pack((*trunk, *means, *spreads, *decoder))
 
     def hessian(self, theta: Float[Tensor, " P"], batch: Batch) -> Float[Tensor, "P P"]:
         """Hessian of ``objective`` at one point: the explicit gradient at P copies, differentiated by autograd."""

@@ -1,0 +1,116 @@
+"""The importance-weighted bound L_K of a deep Gaussian VAE, sampled as in training and exact for one latent coordinate.
+
+    F_K = -L_K = -mean_x E log(1/K sum_i w_i),   w_i = p(x, z_i) / q(z_i | x),   z_i = mu + e^(l/2) eps_i,
+
+with K independent eps_i. Along the path log q moves with l alone, so
+-log w = |x - g(z)|^2 / (2 sigma_x2) + (d/2) log(2 pi sigma_x2) + (|z|^2 - |eps|^2 - sum l) / 2.
+The gradient of F_K is that of -sum w~ log w with self-normalised weights w~ held fixed; the values differ.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from elbound.impl.deep_vae import Batch, DeepVAE, NoiseRule, Pass
+
+# Step and ends of the trapezoid rule over v = log s; see `Mixture`.
+STEP, LEAST, GREATEST, NEGLIGIBLE = 0.5, -28.0, 700.0, 1e-18
+
+
+def log_weights(problem: DeepVAE, found: Pass, batch: Batch) -> Float[Tensor, "B Q R"]:
+    """log p(x, z) - log q(z | x) for each datum and noise, in nats."""
+    z = latent(found, batch)
+    offset = problem.architecture.data_dim / 2 * math.log(2 * math.pi * problem.noise_variance)
+    fit = found.residual.square().sum(0) / (2 * problem.noise_variance) + offset
+    return -fit - (z.square() - batch.noise.square() - found.spread.output[:, :, None]).sum(0) / 2
+
+
+def latent(found: Pass, batch: Batch) -> Float[Tensor, "k B Q R"]:
+    """z = mu + e^(l/2) eps."""
+    return found.mean.output[:, :, None] + found.deviation[:, :, None] * batch.noise
+
+
+def weighted_gradient(
+    problem: DeepVAE, found: Pass, batch: Batch, shares: Float[Tensor, "B Q R"]
+) -> Float[Tensor, "P R"]:
+    """Gradient of the batch mean of -sum_q shares_q log w_q, the shares held fixed."""
+    shares = shares / shares.shape[0]
+    spread = (-shares.sum(1) / 2).expand_as(found.spread.output)
+    pull_z = shares * latent(found, batch)
+    output = found.residual * (shares / problem.noise_variance)
+    return problem.pulled_back(found, batch, output, pull_z, torch.zeros_like(spread), spread)
+
+
+def sampled_gradient(problem: DeepVAE, theta: Float[Tensor, "P R"], batch: Batch, samples: int) -> Float[Tensor, "P R"]:
+    """The minibatch estimate of grad F_K: each K = ``samples`` successive noises of a datum make one estimate of L_K.
+
+    Raises ValueError unless K divides the number of noises.
+    """
+    count = len(batch.weights)
+    if samples < 1 or count % samples:
+        raise ValueError(f"samples is {samples}; allowed: a divisor of the {count} noises of a datum")
+    found = problem.run_through(theta, batch)
+    groups = log_weights(problem, found, batch).unflatten(1, (-1, samples))
+    return weighted_gradient(problem, found, batch, torch.softmax(groups, 2).flatten(1, 2) * (samples / count))
+
+
+class Mixture(NamedTuple):
+    """For every datum: E log of the mean of K weights, and K times what each noise's own weight shares on average.
+
+    With Laplace transform M(s) = E e^(-s w), Frullani's integral log y = int_0^inf (e^-s - e^(-sy)) / s ds and
+    1/y = int_0^inf e^(-sy) ds give, over v = log s,
+    E log mean w = int e^(-K s) - M(s)^K dv,   K E[w~_1 | eps_1] = int K s w_1 e^(-s w_1) M(s)^(K-1) dv.
+    Both integrands are analytic in |Im v| < pi/2, so the trapezoid rule with step 1/2 errs by about e^(-2 pi^2) = 3e-9;
+    below v = -28 lies at most K e^-28 = 7e-13 K of either, and the upper end is where M^K has fallen below 1e-18.
+    """
+
+    bound: Float[Tensor, "N R"]
+    shares: Float[Tensor, "N Q R"]
+
+    @classmethod
+    def of(cls, logarithms: Float[Tensor, "N Q R"], chances: Float[Tensor, " Q"], samples: int) -> "Mixture":
+        """From log-weights at noise nodes of the given chances. ValueError for samples below 1.
+
+        Raises ArithmeticError where weights are so uneven that the upper end lies beyond e^700.
+        """
+        if samples < 1:
+            raise ValueError(f"samples is {samples}; allowed: at least 1")
+        chances = chances[:, None]
+        # Weights of mean one: the integrals' ends are then the same for every datum.
+        size = torch.logsumexp(logarithms + chances.log(), 1)
+        weights = torch.exp(logarithms - size[:, None])
+        bound, shares = torch.zeros_like(size), torch.zeros_like(weights)
+        v, power = LEAST, size.new_ones(())
+        while float(power.max()) > NEGLIGIBLE:
+            if not v < GREATEST:
+                raise ArithmeticError(f"weights fall below e^-{GREATEST:g} of their mean; allowed: less uneven ones")
+            s = math.exp(v)
+            decay = torch.exp(-s * weights)
+            laplace = (chances * decay).sum(1)
+            power = laplace**samples
+            bound += STEP * (math.exp(-samples * s) - power)
+            shares += (STEP * samples * s * laplace ** (samples - 1))[:, None] * decay
+            v += STEP
+        return cls(bound + size, shares * weights)
+
+
+class Exact(NamedTuple):
+    """F_K and its gradient, and the expectation of -sum w~ log w, which paper A's code logs in the place of F_K."""
+
+    value: Float[Tensor, " R"]
+    logged: Float[Tensor, " R"]
+    gradient: Float[Tensor, "P R"]
+
+
+def exact(problem: DeepVAE, theta: Float[Tensor, "P R"], rule: NoiseRule, samples: int) -> Exact:
+    """All data, the noise under ``rule``, K = ``samples``; the logged value exceeds L_K by log K - H(w~) on average."""
+    batch = problem.whole(rule)
+    found = problem.run_through(theta, batch)
+    logarithms = log_weights(problem, found, batch)
+    mixture = Mixture.of(logarithms, batch.weights, samples)
+    shares = mixture.shares * batch.weights[:, None]
+    logged = -(shares * logarithms).sum(1).mean(0)
+    return Exact(-mixture.bound.mean(0), logged, weighted_gradient(problem, found, batch, shares))
