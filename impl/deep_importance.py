@@ -88,11 +88,11 @@ class Mixture(NamedTuple):
             if not v < GREATEST:
                 raise ArithmeticError(f"weights fall below e^-{GREATEST:g} of their mean; allowed: less uneven ones")
             s = math.exp(v)
-            decay = torch.exp(-s * weights)
+            decay = (-s * weights).exp_()
             laplace = (chances * decay).sum(1)
             power = laplace**samples
             bound += STEP * (math.exp(-samples * s) - power)
-            shares += (STEP * samples * s * laplace ** (samples - 1))[:, None] * decay
+            shares.addcmul_((STEP * samples * s * laplace ** (samples - 1))[:, None], decay)
             v += STEP
         return cls(bound + size, shares * weights)
 

@@ -174,7 +174,8 @@ def train(
             )
         if t in (plan.recorded[0], plan.steps):
             again = exact_gradient(problem, theta, finer, plan.samples).square().sum(0)
-            moved.append(((again - square).abs() / again).max())
+            # Of the larger one, and none where both are zero.
+            moved.append(((again - square).abs() / torch.maximum(again, square)).nan_to_num(0.0).max())
     squares, logged, losses, *bounds = (torch.stack(column).cpu() for column in zip(*rows, strict=True))
     value, logged_value = bounds or (None, None)
     return Trace(plan.recorded, squares, logged, losses, value, logged_value, max(map(float, moved)))

@@ -21,7 +21,7 @@ from elbound.properties.sweep import prepared, settings_of
 from elbound.reports.ledger import Ledger
 from elbound.reports.render.sweep_page import write_sweep
 from elbound.reports.row import Row
-from elbound.reports.sweep import sweep_table
+from elbound.reports.sweep import sweep_table, sweeps_in
 from elbound.reports.table import figure
 
 DONE, FOUND = 0, 1
@@ -68,6 +68,7 @@ def brief_of(arguments: argparse.Namespace) -> Brief:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """`verify` and `check`."""
     brief, place = brief_of(arguments), Place(arguments.output or default_folder())
+    sweeps_in(place.folder)  # the page will draw them: a malformed record is refused now, not after minutes
     progress = Console(stderr=True) if arguments.json else console
     count = arguments.workers or default_workers()
     kept = f"finished tasks are in {place.ledger}; --resume goes on from there"
@@ -124,7 +125,7 @@ def sweeps(arguments: argparse.Namespace, console: Console) -> None:
     prepare(device.type)
     names = tuple(SWEEPS) if arguments.name == ALL else (arguments.name,)
     if arguments.name == ALL and arguments.values is not None:
-        raise BadInput(f"--values {arguments.values!r} with {ALL}: allowed: with one sweep by name")
+        raise BadInput(f"--values {arguments.values!r} with {ALL}; allowed: with one sweep by name")
     ready = [prepared(name, settings_of(name, arguments.values, given), device, data) for name in names]
     for each in ready:
         found = each.run()

@@ -316,7 +316,7 @@ def family(identity: str, title: str, labels: tuple[str, str], curves: Sequence[
     ends = sorted((y.at(c.points[-1][1]), numbers[c.name]) for c in curves)
     for place, number in zip(_apart([place for place, _ in ends]), (n for _, n in ends), strict=True):
         body += f'<text x="{_px(x.stop + 3)}" y="{_px(place + 3.5)}">{number}</text>'
-    names = [(f"{i}  {name}", hues[name]) for name, i in numbers.items()]
+    names = [(f"{i}: {name}", hues[name]) for name, i in numbers.items()]
     rows = -(-len(names) // _LEGEND_COLUMNS)
     body += "".join(_legend_entry(i, *entry) for i, entry in enumerate(names))
     described = "; ".join(
