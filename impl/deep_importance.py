@@ -8,6 +8,8 @@ The gradient of F_K is that of -sum w~ log w with self-normalised weights w~ hel
 """
 
 import math
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -78,18 +80,17 @@ class Mixture(NamedTuple):
         """
         if samples < 1:
             raise ValueError(f"samples is {samples}; allowed: at least 1")
-        chances = chances[:, None]
         # Weights of mean one: the integrals' ends are then the same for every datum.
-        size = torch.logsumexp(logarithms + chances.log(), 1)
+        size = torch.logsumexp(logarithms + chances.log()[:, None], 1)
         weights = torch.exp(logarithms - size[:, None])
         bound, shares = torch.zeros_like(size), torch.zeros_like(weights)
         v, power = LEAST, size.new_ones(())
-        while float(power.max()) > NEGLIGIBLE:
+        while float(power.detach().max()) > NEGLIGIBLE:
             if not v < GREATEST:
                 raise ArithmeticError(f"weights fall below e^-{GREATEST:g} of their mean; allowed: less uneven ones")
             s = math.exp(v)
             decay = (-s * weights).exp_()
-            laplace = (chances * decay).sum(1)
+            laplace = torch.einsum("q,nqr->nr", chances, decay)
             power = laplace**samples
             bound += STEP * (math.exp(-samples * s) - power)
             shares.addcmul_((STEP * samples * s * laplace ** (samples - 1))[:, None], decay)
@@ -97,20 +98,48 @@ class Mixture(NamedTuple):
         return cls(bound + size, shares * weights)
 
 
-class Exact(NamedTuple):
-    """F_K and its gradient, and the expectation of -sum w~ log w, which paper A's code logs in the place of F_K."""
+@dataclass(frozen=True, eq=False)
+class Exact:
+    """F_K over all data at theta, the noise under ``rule``, K = ``samples``. Raises as ``Mixture.of`` does."""
 
-    value: Float[Tensor, " R"]
-    logged: Float[Tensor, " R"]
-    gradient: Float[Tensor, "P R"]
+    problem: DeepVAE
+    theta: Float[Tensor, "P R"]
+    rule: NoiseRule
+    samples: int
 
+    @cached_property
+    def batch(self) -> Batch:
+        return self.problem.whole(self.rule)
 
-def exact(problem: DeepVAE, theta: Float[Tensor, "P R"], rule: NoiseRule, samples: int) -> Exact:
-    """All data, the noise under ``rule``, K = ``samples``; the logged value exceeds L_K by log K - H(w~) on average."""
-    batch = problem.whole(rule)
-    found = problem.run_through(theta, batch)
-    logarithms = log_weights(problem, found, batch)
-    mixture = Mixture.of(logarithms, batch.weights, samples)
-    shares = mixture.shares * batch.weights[:, None]
-    logged = -(shares * logarithms).sum(1).mean(0)
-    return Exact(-mixture.bound.mean(0), logged, weighted_gradient(problem, found, batch, shares))
+    @cached_property
+    def found(self) -> Pass:
+        return self.problem.run_through(self.theta, self.batch)
+
+    @cached_property
+    def logarithms(self) -> Float[Tensor, "N Q R"]:
+        return log_weights(self.problem, self.found, self.batch)
+
+    @cached_property
+    def mixture(self) -> Mixture:
+        return Mixture.of(self.logarithms, self.batch.weights, self.samples)
+
+    @property
+    def shares(self) -> Float[Tensor, "N Q R"]:
+        """Of each noise node in the self-normalised weights: E sum_i w~_i 1(eps_i = node), of sum one."""
+        return self.mixture.shares * self.batch.weights[:, None]
+
+    def value(self) -> Float[Tensor, " R"]:
+        """F_K = -L_K, in nats."""
+        return -self.mixture.bound.mean(0)
+
+    def negative_elbo(self) -> Float[Tensor, " R"]:
+        """F_1, the log-ratio integrated as a whole, in nats."""
+        return -(self.batch.weights[:, None] * self.logarithms).sum(1).mean(0)
+
+    def logged(self) -> Float[Tensor, " R"]:
+        """The expectation of -sum w~ log w, which paper A's code logs: below F_K by log K - H(w~) on average."""
+        return -(self.shares * self.logarithms).sum(1).mean(0)
+
+    def gradient(self) -> Float[Tensor, "P R"]:
+        """Of F_K by theta."""
+        return weighted_gradient(self.problem, self.found, self.batch, self.shares)

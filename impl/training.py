@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from elbound.impl import deep_importance
 from elbound.impl.deep_descent import minibatch
+from elbound.impl.deep_importance import Exact, sampled_gradient
 from elbound.impl.deep_vae import Batch, DeepVAE, NoiseRule, trapezoid_rule
 from elbound.impl.noise import GAUSSIAN, Stream, replicate_range
 from elbound.impl.optimisers import Adam, adam_step, at_rest
@@ -46,7 +46,7 @@ class Plan:
     batch_size: int
     draws: int = 1
     samples: int | None = None
-    records: int = 16
+    records: int = 12
     intervals: int = 64
 
     def __post_init__(self) -> None:
@@ -99,7 +99,7 @@ def exact_gradient(
     """Gradient of the negative ELBO (None) or of -L_K over all data, the noise under ``rule``."""
     if samples is None:
         return problem.gradient(theta, problem.whole(rule))
-    return deep_importance.exact(problem, theta, rule, samples).gradient
+    return Exact(problem, theta, rule, samples).gradient()
 
 
 def batch_gradient(
@@ -108,7 +108,7 @@ def batch_gradient(
     """The estimate of the same gradient that a minibatch gives."""
     if samples is None:
         return problem.gradient(theta, batch)
-    return deep_importance.sampled_gradient(problem, theta, batch, samples)
+    return sampled_gradient(problem, theta, batch, samples)
 
 
 def check(problem: DeepVAE, plan: Plan) -> None:
@@ -182,8 +182,7 @@ def train(
 
 
 def _on(held_out: DeepVAE, theta: Float[Tensor, "P R"], rule: NoiseRule, samples: int | None) -> tuple[Tensor, ...]:
-    loss = held_out.objective(theta, held_out.whole(rule))
     if samples is None:
-        return (loss,)
-    found = deep_importance.exact(held_out, theta, rule, samples)
-    return loss, found.value, found.logged
+        return (held_out.objective(theta, held_out.whole(rule)),)
+    found = Exact(held_out, theta, rule, samples)
+    return found.negative_elbo(), found.value(), found.logged()

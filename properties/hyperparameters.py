@@ -76,7 +76,7 @@ HYPERPARAMETERS = (
     Hyperparameter("batch-size", "B", whole, "data in a minibatch, drawn with replacement", ("4", "16", "64")),
     Hyperparameter("draws", "M", whole, "noise draws averaged for each datum", ("1", "4", "16")),
     Hyperparameter(
-        "samples", "K", whole, "importance samples in the bound L_K, the ELBO itself without", ("1", "8", "64")
+        "samples", "K", whole, "importance samples in the bound L_K, the ELBO itself without", ("1", "8", "32")
     ),
     Hyperparameter("beta", "beta", real, "weight of the Kullback-Leibler term", ("0.25", "1", "4")),
     Hyperparameter("depth", "depth", whole, "hidden layers of encoder and of decoder", ("1", "2", "3")),

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from elbound.impl.deep_importance import Mixture, exact, log_weights, sampled_gradient
+from elbound.impl.deep_importance import Exact, Mixture, log_weights, sampled_gradient
 from elbound.impl.deep_vae import Architecture, Batch, DeepVAE, Identity, Logistic, trapezoid_rule
 from elbound.impl.importance_gradients import ScalarVAE, iwae_bound, iwae_surrogate
 from elbound.impl.soft_clipping import SoftClip
@@ -43,7 +43,8 @@ def written_out(problem: DeepVAE, theta: Tensor, batch: Batch) -> Tensor:
     scale = torch.tensor(math.sqrt(problem.noise_variance), dtype=torch.float64)
     likelihood = torch.distributions.Normal(decoded, scale).log_prob(batch.x[:, :, None]).sum(0)
     prior = torch.distributions.Normal(torch.zeros_like(z), torch.ones_like(z)).log_prob(z)
-    return likelihood + prior - torch.distributions.Normal(mean, deviation).log_prob(z)
+    found_weights: Tensor = likelihood + prior - torch.distributions.Normal(mean, deviation).log_prob(z)
+    return found_weights
 
 
 def test_log_weights_are_those_of_the_densities() -> None:
@@ -90,33 +91,34 @@ def test_in_the_linear_model_bound_and_logged_loss_are_the_exact_ones() -> None:
     # Encoder mean 0.6 x + 0.1, log-variance -0.9 x - 0.2, decoder 0.8 z: hidden layers pass their input on.
     theta = torch.tensor([1.0, 0, 0.6, 0.1, -0.9, -0.2, 1.0, 0, 0.8, 0], dtype=torch.float64)[:, None]
     for samples in (1, 4, 64):
-        found = exact(problem, theta, trapezoid_rule(200), samples)
+        found = Exact(problem, theta, trapezoid_rule(200), samples)
         value, logged = 0.0, 0.0
         for x in problem.data[:, 0].tolist():
             vae = ScalarVAE(x, 0.8, problem.noise_variance, 0.6 * x + 0.1, math.exp(-0.9 * x - 0.2))
             value += (vae.pair.gap(samples).value - vae.log_evidence) / 3
             logged -= (vae.pair.surrogate_curve()(samples).mean + vae.log_evidence) / 3
-        assert float(found.value[0]) == pytest.approx(value, abs=RULE_IN_V)
-        assert float(found.logged[0]) == pytest.approx(logged, abs=10 * RULE_IN_V)
-        assert samples == 1 or found.logged[0] < found.value[0] - 0.01
+        assert float(found.value()[0]) == pytest.approx(value, abs=RULE_IN_V)
+        assert float(found.logged()[0]) == pytest.approx(logged, abs=10 * RULE_IN_V)
+        assert samples == 1 or found.logged()[0] < found.value()[0] - 0.01
 
 
 @pytest.mark.parametrize("samples", [1, 3, 16])
 def test_the_exact_gradient_is_autograd_through_the_exact_value(samples: int) -> None:
     problem, theta = problem_of(DEEP), parameters(DEEP).requires_grad_()
     rule = trapezoid_rule(60, 6.0)
-    (wanted,) = torch.autograd.grad(exact(problem, theta, rule, samples).value.sum(), theta)
-    found = exact(problem, theta.detach(), rule, samples).gradient
+    (wanted,) = torch.autograd.grad(Exact(problem, theta, rule, samples).value().sum(), theta)
+    found = Exact(problem, theta.detach(), rule, samples).gradient()
     torch.testing.assert_close(found, wanted, rtol=RULE_IN_V, atol=RULE_IN_V)
 
 
 def test_one_importance_sample_gives_the_negative_elbo_and_its_gradient() -> None:
     """The sampled log-ratio and the analytic divergence agree in expectation, on nodes that integrate eps^2 to 1."""
     problem, theta, rule = problem_of(DEEP), parameters(DEEP), trapezoid_rule(200)
-    found, batch = exact(problem, theta, rule, 1), problem.whole(rule)
-    torch.testing.assert_close(found.value, problem.objective(theta, batch), rtol=RULE_IN_V, atol=RULE_IN_V)
-    torch.testing.assert_close(found.logged, found.value, rtol=RULE_IN_V, atol=RULE_IN_V)
-    torch.testing.assert_close(found.gradient, problem.gradient(theta, batch), rtol=RULE_IN_V, atol=RULE_IN_V)
+    found, batch = Exact(problem, theta, rule, 1), problem.whole(rule)
+    torch.testing.assert_close(found.value(), problem.objective(theta, batch), rtol=RULE_IN_V, atol=RULE_IN_V)
+    torch.testing.assert_close(found.negative_elbo(), found.value(), rtol=RULE_IN_V, atol=RULE_IN_V)
+    torch.testing.assert_close(found.logged(), found.value(), rtol=RULE_IN_V, atol=RULE_IN_V)
+    torch.testing.assert_close(found.gradient(), problem.gradient(theta, batch), rtol=RULE_IN_V, atol=RULE_IN_V)
 
 
 def test_bad_input_is_named() -> None:
@@ -124,7 +126,7 @@ def test_bad_input_is_named() -> None:
     with pytest.raises(ValueError, match="samples is 4; allowed: a divisor of the 6 noises"):
         sampled_gradient(problem, theta, drawn(problem, 6), 4)
     with pytest.raises(ValueError, match="samples is 0; allowed: at least 1"):
-        exact(problem, theta, trapezoid_rule(8), 0)
+        Exact(problem, theta, trapezoid_rule(8), 0).value()
     uneven = torch.tensor([[0.0, -800.0]], dtype=torch.float64)[..., None]
     with pytest.raises(ArithmeticError, match="less uneven"):
         Mixture.of(uneven, torch.tensor([0.5, 0.5], dtype=torch.float64), 1)

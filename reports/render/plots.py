@@ -323,7 +323,7 @@ def family(identity: str, title: str, labels: tuple[str, str], curves: Sequence[
         f"{c.name}{' as logged' if c.logged else ''} goes from {c.points[0][1]:.3g} to {c.points[-1][1]:.3g}"
         for c in curves
     )
-    return _frame(identity, title, f"{described}.", labels, x, y, body, below=rows * _LEGEND_ROW)
+    return _frame(identity, title, f"{described}.", labels, x, y, body, below=rows * _LEGEND_ROW + 4)
 
 
 _LEGEND_COLUMNS, _LEGEND_ROW = 3, 15
@@ -341,7 +341,7 @@ def _apart(places: Sequence[float], least: float = 9.5) -> list[float]:
     moved: list[float] = []
     for place in places:
         moved.append(max(place, moved[-1] + least) if moved else place)
-    excess = max(moved[-1] - (HEIGHT - BOTTOM), 0.0) if moved else 0.0
+    excess = max(moved[-1] - (HEIGHT - BOTTOM - 4), 0.0) if moved else 0.0
     for i in reversed(range(len(moved))):
         ceiling = moved[i + 1] - least if i + 1 < len(moved) else moved[i] - excess
         moved[i] = min(moved[i], ceiling)
