@@ -22,6 +22,7 @@ DEFAULT_STEP = {"adam": 0.05, "sgd": 0.1}
 DEEPEST = 32
 MOST_SETTINGS = 6  # that one figure tells apart
 MOST_NOISES = 1 << 22
+MOST_REPLICATES = 1024
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ class Choice:
         if not 1 <= self.depth <= DEEPEST:
             empty = ", an empty architecture" if self.depth == 0 else ""
             raise ValueError(f"depth is {self.depth}{empty}; allowed: 1 to {DEEPEST} hidden layers")
-        if self.replicates < 1:
-            raise ValueError(f"replicates is {self.replicates}; allowed: at least 1")
+        if not 1 <= self.replicates <= MOST_REPLICATES:
+            raise ValueError(f"replicates is {self.replicates}; allowed: 1 to {MOST_REPLICATES}")
 
     @property
     def step(self) -> float:
@@ -221,7 +222,7 @@ def _shared(choices: Sequence[Choice]) -> dict[str, Value]:
 def _line(job: Job) -> Line:
     try:
         return line_of(job.title, job.run())
-    except ValueError as reason:
+    except (ValueError, ArithmeticError) as reason:
         raise BadInput(f"{job.title}: {reason}") from None
 
 

@@ -258,7 +258,7 @@ REFUSED = {
     "beta --step-size 0": "step_size is 0.0; allowed: positive and finite",
     "beta --step-size nan": "argument --step-size/--step_size: 'nan'; allowed: a finite number",
     "beta --steps 0": "steps is 0; allowed: at least 1",
-    "beta --replicates 0": "replicates is 0; allowed: at least 1",
+    "beta --replicates 0": "replicates is 0; allowed: 1 to 1024",
     "beta --samples 4": "beta is 0.25 with importance samples; allowed: 1",
     "beta --values 1,1.0": "--values for beta: '1,1.0'; allowed: 1 to 6 different values",
     "beta --beta 1": "--beta: it is what the sweep beta varies; allowed: --values V1,V2,...",
