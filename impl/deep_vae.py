@@ -63,6 +63,57 @@ class Heads:
     log_variance: Activation
 
 
+@dataclass(frozen=True)
+class Logistic:
+    """1 / (1 + e^-x), into (0, 1); |f''| = |1 - 2f| f (1 - f) is largest where f = (1 +- 1/sqrt 3) / 2."""
+
+    slope_bound: float = 0.25
+    curvature_bound: float = 1 / (6 * math.sqrt(3))
+
+    def value(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return torch.sigmoid(x)
+
+    def slope(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return torch.sigmoid(x) * torch.sigmoid(-x)
+
+    def curvature(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return -torch.tanh(x / 2) * self.slope(x)
+
+
+@dataclass(frozen=True)
+class Rectifier:
+    """max(x, 0), what practice uses and no smoothness theorem covers; slope 0 at the kink, curvature 0 beside it."""
+
+    slope_bound: float = 1.0
+    curvature_bound: float = math.inf
+
+    def value(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return torch.relu(x)
+
+    def slope(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return (x > 0).to(x.dtype)
+
+    def curvature(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return torch.zeros_like(x)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """x itself: an unbounded head."""
+
+    slope_bound: float = 1.0
+    curvature_bound: float = 0.0
+
+    def value(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return x
+
+    def slope(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return torch.ones_like(x)
+
+    def curvature(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return torch.zeros_like(x)
+
+
 def linearised(
     activation: Activation | Heads, x: Float[Tensor, "*shape"]
 ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
@@ -216,15 +267,17 @@ def no_noise(latent_dim: int) -> NoiseRule:
     return NoiseRule("no noise", torch.zeros(1, latent_dim, dtype=torch.float64), one)
 
 
-def trapezoid_rule(intervals: int) -> NoiseRule:
-    """Trapezoid rule on [-9, 9] for Gaussian noise in one dimension, weights scaled to sum to one.
+def trapezoid_rule(intervals: int, reach: float = 9.0) -> NoiseRule:
+    """Trapezoid rule on [-reach, reach] for Gaussian noise in one dimension, weights scaled to sum to one.
 
-    Converges geometrically for integrands analytic near the real axis; the tails beyond 9 hold 2e-19 of the mass.
-    Raises ValueError for fewer than 2 intervals.
+    Converges geometrically for integrands analytic near the real axis; the tails beyond 9 hold 2e-19 of the mass, those
+    beyond 6 hold 2e-9. Raises ValueError for fewer than 2 intervals or a reach that is not positive and finite.
     """
     if intervals < 2:
         raise ValueError(f"intervals is {intervals}; allowed: at least 2")
-    nodes = torch.linspace(-9, 9, intervals + 1, dtype=torch.float64)
+    if not 0 < reach < math.inf:
+        raise ValueError(f"reach is {reach}; allowed: positive and finite")
+    nodes = torch.linspace(-reach, reach, intervals + 1, dtype=torch.float64)
     weights = torch.exp(-nodes.square() / 2)
     return NoiseRule(f"trapezoid rule, {intervals} intervals", nodes[:, None], weights / weights.sum())
 
@@ -297,7 +350,7 @@ class DeepVAE:
         z = mean[..., None] + deviation[..., None] * noise
         decoder = forward(decoder_maps, (*hidden, shape.output), z.flatten(2))
         residual = decoder.output.unflatten(2, z.shape[2:]) - x[..., None]
-        return Pass(encoder_maps, encoder, decoder_maps, decoder, mean, spread, deviation, noise, residual)
+        return Pass(encoder_maps, encoder, decoder_maps, decoder, mean, spread, deviation, noise, z, residual)
 
     def sample_values(self, theta: Float[Tensor, "P R"], batch: Batch) -> Float[Tensor, "B Q R"]:
         """The integrand for each datum and noise: reconstruction plus constant plus beta times the KL term."""
@@ -315,13 +368,30 @@ class DeepVAE:
     def gradient(self, theta: Float[Tensor, "P R"], batch: Batch) -> Float[Tensor, "P R"]:
         """Gradient of ``objective``: pathwise, with analytic Kullback-Leibler term, by explicit backpropagation."""
         found, size = self.run_through(theta, batch), batch.x.shape[1]
-        pull = found.residual * (batch.weights / (size * self.noise_variance))
-        decoder, pull = backward(found.decoder_maps, found.decoder, pull.flatten(2))
-        pull_z = torch.bmm(found.decoder_maps[0].weight.mT, pull).unflatten(2, (size, -1))
         share = self.beta / size
-        pull_mean = pull_z.sum(3) + share * found.mean
-        pull_spread = (pull_z * found.noise).sum(3) * found.deviation + share * torch.expm1(found.spread)
-        (*trunk, heads), _ = backward(found.encoder_maps, found.encoder, torch.cat((pull_mean, pull_spread / 2), dim=1))
+        return self.pulled_back(
+            found,
+            output=found.residual * (batch.weights / (size * self.noise_variance)),
+            mean=share * found.mean,
+            spread=share / 2 * torch.expm1(found.spread),
+        )
+
+    def pulled_back(
+        self,
+        found: "Pass",
+        *,
+        output: Float[Tensor, "R d B Q"],
+        latent: Float[Tensor, "R k B Q"] | None = None,
+        mean: Float[Tensor, "R k B"] | None = None,
+        spread: Float[Tensor, "R k B"],
+    ) -> Float[Tensor, "P R"]:
+        """Gradient by theta of a function with the given partial derivatives by g(z), z, mu and l, each held apart."""
+        decoder, pull = backward(found.decoder_maps, found.decoder, output.flatten(2))
+        pull_z = torch.bmm(found.decoder_maps[0].weight.mT, pull).unflatten(2, found.latent.shape[2:])
+        pull_z = pull_z if latent is None else pull_z + latent
+        pull_mean = pull_z.sum(3) if mean is None else pull_z.sum(3) + mean
+        pull_spread = (pull_z * found.noise).sum(3) * found.deviation / 2 + spread
+        (*trunk, heads), _ = backward(found.encoder_maps, found.encoder, torch.cat((pull_mean, pull_spread), dim=1))
         halves = (Affine(*parts) for parts in zip(*(part.chunk(2, dim=1) for part in heads), strict=True))
         return pack((*trunk, *halves, *decoder))
 
@@ -344,6 +414,7 @@ class Pass(NamedTuple):
     spread: Float[Tensor, "R k B"]
     deviation: Float[Tensor, "R k B"]
     noise: Float[Tensor, "#R k #B Q"]
+    latent: Float[Tensor, "R k B Q"]
     residual: Float[Tensor, "R d B Q"]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from elbound import __version__
+from elbound.properties.hyperparameters import HYPERPARAMETERS, SWEEPS
 
 UNANSWERED = 2
 PROFILES = ("quick", "default", "thorough")
@@ -57,7 +58,14 @@ def build_parser() -> Parser:
     report.add_argument("ledger", type=Path, metavar="LEDGER", help="ledger.sqlite, or the folder that holds it")
     report.add_argument("--output", type=Path, metavar="DIR", help="where to write; beside the ledger without")
     sweep = commands.add_parser("sweep", help="train over one hyperparameter on the digits, and draw what happens")
-    sweep.add_argument("name", metavar="NAME", help="batch-size, samples, beta or optimiser")
+    sweep.add_argument("name", metavar="NAME", help=f"{', '.join(SWEEPS)}, or all")
+    sweep.add_argument("--values", metavar="V1,V2,...", help="of what varies, instead of the usual ones")
+    for known in HYPERPARAMETERS:
+        # The letter's underscore too: beta_1 is how everybody writes it.
+        names = dict.fromkeys((f"--{known.name}", f"--{known.field}"))
+        sweep.add_argument(*names, type=known.read, metavar=known.letter, help=known.meaning)
+    sweep.add_argument("--device", choices=DEVICES, default="auto")
+    sweep.add_argument("--data", type=Path, metavar="FILE", help="your own table, .npy or .csv, rows are data")
     sweep.add_argument("--output", type=Path, metavar="DIR", help="where to write the page")
     return parser
 

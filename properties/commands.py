@@ -16,13 +16,15 @@ from elbound.properties.campaign import replayed
 from elbound.properties.datasets import USER, user_option
 from elbound.properties.docket import BadInput, Brief, docket_of
 from elbound.properties.experiment import Context
+from elbound.properties.hyperparameters import ALL, HYPERPARAMETERS, SWEEPS
 from elbound.properties.run import Place, carry_out, default_folder, default_workers, prepare, publish, report_on
-from elbound.properties.sweep import sweep
+from elbound.properties.sweep import prepared, settings_of
 from elbound.reports import compare
 from elbound.reports.ledger import Ledger
 from elbound.reports.render.page import write_comparison
+from elbound.reports.render.sweep_page import write_sweep
 from elbound.reports.row import Row
-from elbound.reports.sweep import sweep_table, write_sweep
+from elbound.reports.sweep import sweep_table, sweeps_in
 from elbound.reports.table import figure
 
 DONE, FOUND = 0, 1
@@ -46,10 +48,7 @@ def dispatch(arguments: argparse.Namespace) -> int:
         case "compare":
             return compare_runs(arguments, console)
         case "sweep":
-            lines = sweep(arguments.name)
-            page = write_sweep(arguments.name, lines, arguments.output or default_folder())
-            console.print(sweep_table(arguments.name, lines))
-            console.print(f"page: {page}", markup=False, soft_wrap=True)
+            sweeps(arguments, console)
         case "list":
             listing.print_list(arguments.what, console)
         case "show":
@@ -75,6 +74,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     """`verify` and `check`."""
     brief, place = brief_of(arguments), Place(arguments.output or default_folder())
     baseline = compare.read_run(arguments.baseline) if arguments.baseline else None
+    sweeps_in(place.folder)  # the page will draw them: a malformed record is refused now, not after minutes
     progress = Console(stderr=True) if arguments.json else console
     count = arguments.workers or default_workers()
     kept = f"finished tasks are in {place.ledger}; --resume goes on from there"
@@ -153,6 +153,22 @@ def _compare(kept: Row, again: Row, console: Console) -> int:
     ]
     console.print("\n".join(lines if differing else [*lines, "identical, bit for bit"]), markup=False)
     return FOUND if differing else DONE
+
+
+def sweeps(arguments: argparse.Namespace, console: Console) -> None:
+    """One sweep or all of them; what is asked for is checked before the first is run."""
+    given = {known.field: value for known in HYPERPARAMETERS if (value := getattr(arguments, known.field)) is not None}
+    device, data = resolve(arguments.device), _data(arguments.data)
+    prepare(device.type)
+    names = tuple(SWEEPS) if arguments.name == ALL else (arguments.name,)
+    if arguments.name == ALL and arguments.values is not None:
+        raise BadInput(f"--values {arguments.values!r} with {ALL}; allowed: with one sweep by name")
+    ready = [prepared(name, settings_of(name, arguments.values, given), device, data) for name in names]
+    for each in ready:
+        found = each.run()
+        page = write_sweep(found, arguments.output or default_folder())
+        console.print(sweep_table(found))
+        console.print(f"page: {page}", markup=False, soft_wrap=True)
 
 
 def report(arguments: argparse.Namespace, console: Console) -> int:

@@ -33,6 +33,7 @@ from elbound.reports.summary import (
     versions_of,
     write_text,
 )
+from elbound.reports.sweep import Sweep, figures, sweeps_in
 
 _MATHML = "{http://www.w3.org/1998/Math/MathML}"
 _TAGS = re.compile(
@@ -58,19 +59,26 @@ _STATES = {
 
 
 def render(ledger_path: Path | str, output_dir: Path | str) -> Path:
-    """Draws `index.html` from a ledger and returns where it is; the same ledger gives the same bytes.
+    """Draws `index.html` from a ledger, and from the sweeps recorded beside the page; the same files, the same bytes.
 
     Raises LedgerError: the file is no readable ledger.
-        ValueError: the ledger holds rows that no entry describes, or facts of the wrong type.
+        ValueError: the ledger holds rows that no entry describes, or facts of the wrong type; a malformed sweep.
     """
     with Ledger.open(ledger_path, readonly=True) as ledger:
         rows, entries, run, closed = list(ledger.rows()), ledger.entries(), ledger.run, ledger.closed
     path = Path(output_dir) / "index.html"
-    write_text(path, page(rows, entries, run, closed=closed))
+    write_text(path, page(rows, entries, run, sweeps_in(path.parent), closed=closed))
     return path
 
 
-def page(rows: Sequence[Row], entries: Sequence[Entry], run: Mapping[str, Any], *, closed: bool = True) -> str:
+def page(
+    rows: Sequence[Row],
+    entries: Sequence[Entry],
+    run: Mapping[str, Any],
+    sweeps: Sequence[Sweep] = (),
+    *,
+    closed: bool = True,
+) -> str:
     """The whole page as text."""
     by_claim = group(rows, entries)
     summary = condense(by_claim, entries, run)
@@ -83,7 +91,7 @@ def page(rows: Sequence[Row], entries: Sequence[Entry], run: Mapping[str, Any], 
         rooms.setdefault(view["entry"].key.partition("/")[0], []).append(view)
     listed = _papers(facts(run)["papers"], views)
     return (
-        _environment()
+        environment()
         .get_template("index.html.j2")
         .render(
             headline=headline(summary),
@@ -96,6 +104,7 @@ def page(rows: Sequence[Row], entries: Sequence[Entry], run: Mapping[str, Any], 
             rooms=rooms,
             claims=claims,
             pictures=_pictures(rows),
+            sweeps=[(sweep, figures(sweep)) for sweep in sweeps],
             findings=findings,
             verdicts=_by(views, lambda view: view["verdict"]),
             settings=_by(views, lambda view: view["entry"].setting),
@@ -118,13 +127,14 @@ def write_comparison(comparison: Comparison, sides: tuple[str, str], folder: Pat
         by_name.setdefault(change.name, []).append(change)
     old, new = sides
     told = {"headline": compared(comparison), "notes": notes(comparison), "old": old, "new": new}
-    template = _environment().get_template("compare.html.j2")
+    template = environment().get_template("compare.html.j2")
     path = folder / "compare.html"
     write_text(path, template.render(comparison=comparison, by_name=by_name, **told))
     return path
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates with their filters."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
