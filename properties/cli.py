@@ -12,6 +12,7 @@ from elbound import __version__
 UNANSWERED = 2
 PROFILES = ("quick", "default", "thorough")
 DEVICES = ("auto", "cpu", "cuda")
+ACTIVATIONS = ("relu", "erf")
 
 
 class Parser(argparse.ArgumentParser):
@@ -36,6 +37,10 @@ def build_parser() -> Parser:
     shown.add_argument("what", nargs="?", choices=("claims", "settings"), default="claims")
     show = commands.add_parser("show", help="one claim or setting in full")
     show.add_argument("name", metavar="NAME")
+    show.add_argument("--data", type=Path, metavar="FILE", help="what the theorem demands of your own inputs")
+    show.add_argument("--activation", choices=ACTIVATIONS, help="of the wide network on your inputs; relu without")
+    show.add_argument("--noise", type=_noise, metavar="S", help="deviation of its latent noise; 1 without")
+    show.add_argument("--confidence", type=_confidence, metavar="C", help="level in (0, 1); three levels without")
     replay = commands.add_parser("replay", help="judge one row again and compare it bit for bit")
     replay.add_argument("row", metavar="ROW", help="the row's twelve digits, as reports print them")
     replay.add_argument(
@@ -71,6 +76,27 @@ def _whole(low: int, high: int, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 10 and low <= int(text) <= high):
         raise argparse.ArgumentTypeError(f"{text!r}; allowed: a whole number from {low} to {high}")
     return int(text)
+
+
+def _real(text: str, allowed: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: {allowed}") from None
+
+
+def _noise(text: str) -> float:
+    value = _real(text, allowed := "a number from 0 to 1000")
+    if not 0 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: {allowed}")
+    return value
+
+
+def _confidence(text: str) -> float:
+    value = _real(text, allowed := "a number between 0 and 1, both excluded")
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: {allowed}")
+    return value
 
 
 def _workers(text: str) -> int:
