@@ -1,5 +1,6 @@
-"""Training of the noise-averaged wide network f(x) = (1/sqrt m) A phi_s(W x), A = +-1 fixed, latent dimension m.
+"""Training of the noisy wide network f(x, e) = (1/sqrt m) A phi(W x + s e), A = +-1 fixed, latent dimension m.
 
+Averaged over the noise it is (1/sqrt m) A phi_s(W x); at one frozen draw it is a network without noise.
 Loss (1/2) |f - y|^2 + (ridge/2) |W - W_0|^2, sums over data and outputs. Residuals are y - f. Values on data are
 [N, d]; kernels index (datum, output) with the datum major. dtype and device are those of the weights given.
 """
@@ -16,6 +17,7 @@ from torch import Tensor
 from elbound.impl.flow import Path, solve
 from elbound.impl.kernels import ERF, RELU, Activation
 from elbound.impl.noise import GAUSSIAN, RADEMACHER, Stream, words
+from elbound.impl.output_variance import output_variance, variance_slope
 
 
 def curvature_bound(activation: Activation, s: float) -> float:
@@ -32,15 +34,25 @@ def curvature_bound(activation: Activation, s: float) -> float:
 
 @dataclass(frozen=True)
 class WideNetwork:
-    """Map W -> (1/sqrt m) A phi_s(W x): output signs A [d, m], noise standard deviation s >= 0, activation."""
+    """Map W -> (1/sqrt m) A phi_s(W x): output signs A [d, m], noise standard deviation s >= 0, activation.
+
+    With a frozen standard normal draw it is W -> (1/sqrt m) A phi(W x + s e) instead: [1, m] is shared by all inputs,
+    [N, m] belongs to the N inputs it is then given.
+    """
 
     signs: Float[Tensor, "d m"]
     s: float
     activation: Activation
+    frozen: Float[Tensor, "#N m"] | None = None
+
+    @property
+    def smoothing(self) -> float:
+        """Standard deviation of the noise that is averaged over: s, or 0 once a draw is frozen."""
+        return self.s if self.frozen is None else 0.0
 
     def output(self, W: Float[Tensor, "m p"], X: Float[Tensor, "N p"]) -> Float[Tensor, "N d"]:
-        """Noise-averaged values f(X)."""
-        return self.activation.smoothed(X @ W.T, self.s) @ self.signs.T / sqrt(len(W))
+        """Values f(X), averaged over the noise or at its frozen draw."""
+        return self.activation.smoothed(self._preactivation(W, X), self.smoothing) @ self.signs.T / sqrt(len(W))
 
     def pull(
         self, W: Float[Tensor, "m p"], X: Float[Tensor, "N p"], values: Float[Tensor, "N d"]
@@ -75,10 +87,13 @@ class WideNetwork:
         """L_J = sup |phi_s''| max |x_i| sqrt(d |X X^T| / m): |J(W) - J(W')| <= L_J |W - W'| (own derivation)."""
         d, m = self.signs.shape
         longest, gram = float(X.norm(dim=1).max()), float(torch.linalg.matrix_norm(X, 2)) ** 2
-        return curvature_bound(self.activation, self.s) * longest * sqrt(d * gram / m)
+        return curvature_bound(self.activation, self.smoothing) * longest * sqrt(d * gram / m)
+
+    def _preactivation(self, W: Tensor, X: Tensor) -> Tensor:
+        return X @ W.T if self.frozen is None else X @ W.T + self.s * self.frozen
 
     def _slopes(self, W: Tensor, X: Tensor) -> Tensor:
-        return self.activation.smoothed_slope(X @ W.T, self.s)
+        return self.activation.smoothed_slope(self._preactivation(W, X), self.smoothing)
 
     def _features(self, W: Tensor, X: Tensor) -> Tensor:
         return (self._slopes(W, X)[:, None] * self.signs).flatten(0, 1)
@@ -164,6 +179,29 @@ class Training:
         spectral = float(torch.linalg.eigvalsh(self.network.tangent(like, self.X))[-1])
         path: Path = solve(velocity, state, times, step=1 / (spectral + self.ridge + 1e-9), tolerance=tolerance)
         return path.states[:, :size].unflatten(1, like.shape), path.states[:, size:], path.errors
+
+
+@dataclass(frozen=True)
+class NoisyTraining(Training):
+    """Training on the expected loss over fresh noise: the averaged network's loss plus (d / 2m) sum v_s(w_r . x_i)."""
+
+    def spread(self, W: Float[Tensor, "m p"]) -> Float[Tensor, ""]:
+        """Half the summed variance of the outputs over the noise."""
+        d, m = self.network.signs.shape
+        return d / (2 * m) * output_variance(self.X @ W.T, self.network.s, self.network.activation).sum()
+
+    def spread_gradient(self, W: Float[Tensor, "m p"]) -> Float[Tensor, "m p"]:
+        """Gradient of the variance part."""
+        d, m = self.network.signs.shape
+        return d / (2 * m) * variance_slope(self.X @ W.T, self.network.s, self.network.activation).T @ self.X
+
+    def loss(self, W: Float[Tensor, "m p"]) -> Float[Tensor, ""]:
+        """The expected loss, and the ridge."""
+        return super().loss(W) + self.spread(W)
+
+    def gradient(self, W: Float[Tensor, "m p"]) -> Float[Tensor, "m p"]:
+        """Gradient of the expected loss, and of the ridge."""
+        return super().gradient(W) + self.spread_gradient(W)
 
 
 class Stationary(NamedTuple):

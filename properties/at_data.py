@@ -101,6 +101,6 @@ def _closest(kernel: Balls, sizes: Sequence[float], arithmetic: Any) -> tuple[in
 
     def cosine(pair: tuple[int, int]) -> float:
         i, j = pair
-        return abs(sum(arithmetic.ends(kernel[i][j])) / 2) / math.sqrt(sizes[i] * sizes[j])
+        return abs(float(sum(arithmetic.ends(kernel[i][j])))) / math.sqrt(sizes[i] * sizes[j])
 
     return max(combinations(range(len(sizes)), 2), key=cosine)

@@ -23,7 +23,8 @@ def least_eigenvalue(matrix: Sequence[Sequence[Any]], arithmetic: Arithmetic) ->
     """Least eigenvalue of the symmetric matrix [n][n] whose entries the balls hold.
 
     The guess is computed from points of the balls, in 75 digits for few rows, and trusted for nothing: any vector's
-    Rayleigh quotient is an upper bound, any c that passes the certificate a lower one. An eigenvalue of 0 is enclosed by a tiny interval around it. ArithmeticError where no certificate is found.
+    Rayleigh quotient is an upper bound, any c that passes the certificate a lower one. An eigenvalue of 0 is enclosed
+    by a tiny interval around it. ArithmeticError where no certificate is found.
     """
     with arithmetic.working():
         vector, guess = _guess(matrix, arithmetic)
