@@ -89,6 +89,11 @@ class WideNetwork:
         longest, gram = float(X.norm(dim=1).max()), float(torch.linalg.matrix_norm(X, 2)) ** 2
         return curvature_bound(self.activation, self.smoothing) * longest * sqrt(d * gram / m)
 
+    def jacobian_bound(self, X: Float[Tensor, "N p"]) -> float:
+        """sup phi_s' sqrt(d |X X^T|), which no Jacobian's norm exceeds."""
+        slope = self.activation.slope_bound(self.smoothing)
+        return slope * sqrt(len(self.signs)) * float(torch.linalg.matrix_norm(X, 2))
+
     def _preactivation(self, W: Tensor, X: Tensor) -> Tensor:
         return X @ W.T if self.frozen is None else X @ W.T + self.s * self.frozen
 

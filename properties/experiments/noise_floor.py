@@ -124,7 +124,7 @@ class NoiseFloor(Experiment):
         (
             Choice("activation", ("erf", "ReLU")),
             Count("N", 1, 3),
-            Choice("m", (256, 1024, 4096)),
+            Choice("m", (256, 1024, 2048)),
             Linear("s_z", 0.3, 1.5),
             Linear("norm", 0.6, 1.6),
             Linear("rate times time", 0.5, 6.0),
@@ -134,17 +134,17 @@ class NoiseFloor(Experiment):
     _wide: ClassVar[dict[str, Scalar]] = {
         "activation": "erf",
         "N": 3,
-        "m": 4096,
+        "m": 2048,
         "s_z": 1.0,
         "norm": 1.0,
         "rate times time": 3.0,
         "seed": 1,
     }
     instances = {
-        "erf, width 4096": _wide,
-        "ReLU, width 4096": _wide | {"activation": "ReLU"},
+        "erf, width 2048": _wide,
+        "ReLU, width 2048": _wide | {"activation": "ReLU"},
     }
-    faults = {"averaged output's loss alone": "erf, width 4096"}
+    faults = {"averaged output's loss alone": "erf, width 2048"}
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         training, s = _autoencoder(configuration), float(configuration["s_z"])

@@ -66,7 +66,11 @@ FRESH = Claim(
     title="Training with fresh noise follows K1.",
     standing=Standing.PROVED,
     proof=DUHAMEL + "; on the expected loss Theta is the kernel of the noise-averaged output, whose mean is K1.",
-    wrong={"follows K2": Le(far_shared, band), "follows K3": Le(far_frozen, band)},
+    wrong={
+        "follows K2": Le(far_shared, band),
+        "follows K3": Le(far_frozen, band),
+        "missing variance term": Le(far_fresh, offset + tau * drift),
+    },
     papers=PAPERS,
 )
 
