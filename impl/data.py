@@ -22,7 +22,10 @@ FEWEST_ROWS = 3
 
 @dataclass(frozen=True)
 class UserData:
-    """A user's table: its name, read-only float64 values [N, d], the SHA-256 of both, and how the file numbers rows."""
+    """A user's table: its name, read-only float64 values [N, d], the SHA-256 of shape and values, its rows' numbers.
+
+    The numbers are those by which messages speak of the rows: counted from 1, or the lines of a .csv.
+    """
 
     name: str
     values: Table

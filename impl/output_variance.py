@@ -52,13 +52,13 @@ def variance_slope(u: Float[Tensor, "*shape"], s: float, activation: Activation)
 @cache
 def variance_steepness(s: float, activation: Activation) -> tuple[float, float]:
     """Suprema of |v_s'| and |v_s''|, to a relative 1e-4 from above. ValueError as for v_s."""
+    if s == 0:
+        return 0.0, 0.0
     # Both are functions of u over s (ReLU) or over sqrt(1 + 2 s^2) (erf) that vary on the scale 1 and die out beyond 12
     # of them: a grid of spacing 1e-3 misses a smooth maximum by 1e-6 / 8 of its curvature, which is below 100 of it.
     scale = s if activation is RELU else sqrt(1 + 2 * s**2)
     u = scale * torch.linspace(-12, 12, 24_001, dtype=torch.float64, device="cpu")
     u.requires_grad_()
     slope = variance_slope(u, s, activation)
-    if s == 0:
-        return 0.0, 0.0
     (curvature,) = torch.autograd.grad(slope.sum(), u)
     return float(slope.detach().abs().max()) * 1.0001, float(curvature.abs().max()) * 1.0001

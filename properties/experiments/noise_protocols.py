@@ -19,9 +19,10 @@ from elbound.impl.kernels import (
     summand_second_moment,
     variance_floor,
 )
-from elbound.impl.noise import GAUSSIAN, RADEMACHER, words
+from elbound.impl.noise import GAUSSIAN, RADEMACHER, Stream, words
 from elbound.impl.output_variance import output_variance, variance_steepness
 from elbound.impl.ridge import KernelFlow
+from elbound.impl.wide_network import tangent_blocks
 from elbound.impl.wide_training import NoisyTraining, Training, curvature_bound, random_start
 from elbound.properties.evidence.intervals import Interval, maximum
 from elbound.properties.experiment import Context, Exact, Experiment, Sample, Situation
@@ -267,33 +268,17 @@ class NoisyStart(Experiment):
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Sample:
         c: Any = configuration
         X, activation = inputs(configuration), ACTIVATIONS[c["activation"]]
-        compared = "shared" if fault else c["protocol"]
-        limit = all_outputs(LIMITS[compared](X, c["s_z"], activation), c["d"])
+        limit = all_outputs(LIMITS["shared" if fault else c["protocol"]](X, c["s_z"], activation), c["d"])
         unit = normals(c["seed"], "start residual", (len(limit),))
         device = context.torch_device
-        X, limit, unit = (x.to(device) for x in (X, limit, unit / unit.norm()))
-        rows = {"fresh": 0, "shared": 1, "frozen": len(X)}[c["protocol"]]
-        size = c["m"] * (INPUT_DIM + rows)
+        Y, K, v = (x.to(device) for x in (X, limit, unit / unit.norm()))
 
         def draw(stage: str, first: int, count: int) -> dict[Any, Any]:
-            stream = context.stream(self.key, configuration, stage)
             replicates = torch.arange(first, first + count, device=device)
-            normal = GAUSSIAN.sample(words(stream, replicates, 0, -(-size // 4)), torch.float64)[:size]
-            signs = RADEMACHER.sample(words(stream, replicates, 1, -(-c["m"] * c["d"] // 4)), torch.float64)
-            W, noise = normal.unflatten(0, (c["m"], -1)).split((INPUT_DIM, rows), dim=1)
-            u = torch.einsum("np,mpr->nmr", X, W)
-            slopes = activation.smoothed_slope(u, c["s_z"])
-            if rows:
-                slopes = activation.slope(u + c["s_z"] * noise.movedim(1, 0))
-            A = signs[: c["m"] * c["d"]].unflatten(0, (c["d"], c["m"]))
-            features = (slopes[:, None] * A).flatten(0, 1)
-            gram = (X @ X.T).repeat_interleave(c["d"], 0).repeat_interleave(c["d"], 1)
-            kernels = gram[..., None] * torch.einsum("imr,jmr->ijr", features, features) / c["m"]
+            u, slopes, signs = _start(context.stream(self.key, configuration, stage), replicates, Y, c)
+            difference = tangent_blocks(slopes, signs, Y) - K[..., None]
             spread = c["d"] / (2 * c["m"]) * output_variance(u, c["s_z"], activation).sum((0, 1))
-            found = {
-                symbols.offset2: offset_squared(kernels - limit[..., None], limit, unit, c["time"]),
-                symbols.spread_start: spread,
-            }
+            found = {symbols.offset2: offset_squared(difference, K, v, c["time"]), symbols.spread_start: spread}
             return {symbol: value.cpu().numpy() for symbol, value in found.items()}
 
         slope = activation.slope_bound(0.0)
@@ -302,6 +287,18 @@ class NoisyStart(Experiment):
         most = (slope * c["s_z"]) ** 2 if activation is RELU else min((slope * c["s_z"]) ** 2, 1.0)
         tops = {symbols.offset2: (c["time"] * largest) ** 2, symbols.spread_start: c["d"] * len(X) / 2 * most}
         return Sample(draw, {symbol: Interval.between(0.0, top * (1 + 1e-9)) for symbol, top in tops.items()})
+
+
+def _start(stream: Stream, replicates: Tensor, X: Tensor, c: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Preactivations without noise and slopes [N, m, R], and output signs [d, m, R], of random networks."""
+    rows, (width, outputs) = {"fresh": 0, "shared": 1, "frozen": len(X)}[c["protocol"]], (c["m"], c["d"])
+    size = width * (INPUT_DIM + rows)
+    normal = GAUSSIAN.sample(words(stream, replicates, 0, -(-size // 4)), torch.float64)[:size]
+    signs = RADEMACHER.sample(words(stream, replicates, 1, -(-width * outputs // 4)), torch.float64)
+    W, noise = normal.unflatten(0, (width, -1)).split((INPUT_DIM, rows), dim=1)
+    u, activation = torch.einsum("np,mpr->nmr", X, W), ACTIVATIONS[c["activation"]]
+    slopes = activation.slope(u + c["s_z"] * noise.movedim(1, 0)) if rows else activation.smoothed_slope(u, c["s_z"])
+    return u, slopes, signs[: width * outputs].unflatten(0, (outputs, width))
 
 
 NOISE_PROTOCOLS = NoiseProtocols()

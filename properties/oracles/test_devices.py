@@ -57,6 +57,7 @@ def networks(activation: Activation) -> dict[str, Callable[[], Tensor]]:
         "stationary point": lambda: stationary_point(averaged, iterations=5).weights,
         "kernels of replicates": lambda: wide_network.tangent_kernel(batch, X, S, activation),
         "entries of replicates": lambda: wide_network.tangent_entries(batch, X, noise, noise, S, activation),
+        "blocks of replicates": lambda: wide_network.tangent_blocks(noise, noise[:2], X),
         "output variance": lambda: output_variance(X, S, activation),
         "variance slope": lambda: variance_slope(X, S, activation),
     }

@@ -10,6 +10,7 @@ from scipy.integrate import quad
 
 from elbound.impl.kernels import ERF, RELU, Activation
 from elbound.impl.output_variance import output_variance, variance_slope, variance_steepness
+from elbound.impl.wide_network import tangent_blocks
 from elbound.impl.wide_training import NoisyTraining, Training, WideNetwork
 from elbound.properties.experiments.noise_floor import expected_loss, noise_rule
 from elbound.properties.experiments.noise_protocols import SECOND_MOMENTS, offset_squared
@@ -98,6 +99,16 @@ def test_at_frozen_noise_output_gradient_and_kernel_are_autograds(activation: Ac
     ((output - averaged.y).square().sum() / 2).backward()
     assert leaf.grad is not None
     assert (training.gradient(averaged.start) - leaf.grad).abs().max() <= 1e-12
+
+
+@ACTIVATIONS
+def test_the_blocks_of_a_replicate_are_the_networks_own_kernel(activation: Activation) -> None:
+    training = problem(activation)
+    net, X, W = training.network, training.X, training.start
+    slopes = activation.smoothed_slope(X @ W.T, net.s)[..., None].repeat(1, 1, 2)
+    found = tangent_blocks(slopes, net.signs[..., None].repeat(1, 1, 2), X)
+    for replicate in (0, 1):
+        assert (found[..., replicate] - net.tangent(W, X)).abs().max() <= 1e-14  # two products below 10, in one order
 
 
 def test_frozen_noise_is_bent_like_the_activation_itself() -> None:

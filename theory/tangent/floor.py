@@ -75,11 +75,11 @@ FLOOR = Claim(
     Le(Abs(loss_trained - floor), Abs(spread_start - floor) + left_over),
     assuming=(J_lip * way < sqrt(least_eigenvalue),),
     where={**travel, kept_rate: kept},
-    title="The trained expected loss comes to half the data dimension times the summed noise variance.",
+    title="The trained expected loss tends to half the data dimension times the summed noise variance.",
     standing=Standing.PROVED,
-    proof="""Bias and variance split. The loss falls by |W'|^2, so the weights travel at most D, P changes by at most
-|grad P| D, and the least singular value of J stays above sqrt(lambda_min) - L_J D: the residual's norm obeys
-|r|' <= -kept |r| + |J| |grad P|.""",
+    proof="""Bias and variance split. The loss falls by |W'|^2, so the way D of the weights has
+D^2 <= tau (|r_0|^2 / 2 + |grad P| D), P changes by at most |grad P| D, and the least singular value of J stays above
+sqrt(lambda_min) - L_J D: the residual's norm obeys |r|' <= -kept |r| + |J| |grad P|.""",
     wrong={
         "missing variance term": Le(loss_trained, Abs(spread_start - floor) + left_over),
         "without the half": Le(Abs(loss_trained - 2 * floor), Abs(spread_start - floor) + left_over),

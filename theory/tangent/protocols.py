@@ -55,8 +55,8 @@ pull = spread_pull + (J_lip * spread_slope + sqrt(theta_top) * spread_bend) * wa
 band = offset + tau * (drift + pull / r_0)
 PAPERS = {"B-linear-convergence": "carries"}
 DUHAMEL = """With u = r - exp(-K s) r_0 and J J^T = Theta: u' = -Theta u - (Theta - K) exp(-K s) r_0 - J grad P, so |u|
-grows at most by the last two terms' norms. The loss falls by |W'|^2, so the weights travel at most D; the Jacobian is
-L_J-Lipschitz, grad P by its own constant"""
+grows at most by the last two terms' norms. The loss falls by |W'|^2, so the way D of the weights has
+D^2 <= tau (|r_0|^2 / 2 + |grad P| D); the Jacobian is L_J-Lipschitz, grad P by its own constant"""
 
 FRESH = Claim(
     NOISE_PROTOCOL,
