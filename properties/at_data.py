@@ -20,6 +20,8 @@ from elbound.properties.experiments.limit_spectrum import BITS, Balls, Kernels, 
 from elbound.theory.symbols import G_norm, N, d, lambda_0, phi_1, phi_2, r_0, x_max
 
 ACTIVATIONS = {"relu": RELU, "erf": ERF}
+# Without noise the slope of ReLU jumps, and no width is known to suffice.
+LEAST_NOISE, MOST_NOISE = {"relu": 1e-6, "erf": 0.0}, 1e3
 # The certificate takes of the order of rows^3 operations on balls: about half a minute here.
 MOST_ROWS = 512
 # Norms of at most MOST_ROWS rows and closed forms: a few thousand roundings.
@@ -30,16 +32,16 @@ PRECISION = 1e-12
 class Autoencoder:
     """A wide noisy network f(x, e) = (1/sqrt m) A phi(W x + s e) that is trained to return its inputs.
 
-    ValueError unless the noise s is finite, at least 0, and for ReLU positive.
+    ValueError unless the noise s is at least 0, or for ReLU 10^-6, and at most 1000.
     """
 
     activation: str
     noise: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.noise < math.inf or (self.activation == "relu" and self.noise == 0):
-            allowed = "above 0, without which phi'' is unbounded" if self.activation == "relu" else "at least 0"
-            raise ValueError(f"noise {self.noise}: for {self.activation} it must be finite and {allowed}")
+        least = LEAST_NOISE[self.activation]
+        if not least <= self.noise <= MOST_NOISE:
+            raise ValueError(f"noise {self.noise}: for {self.activation} it must be from {least:g} to {MOST_NOISE:g}")
 
     def __str__(self) -> str:
         return f"K1, the kernel of fresh noise of deviation {self.noise:g}, {self.activation}"
@@ -67,7 +69,10 @@ class Autoencoder:
             raise BadInput(f"{refused}{why}")
         arithmetic, name = best(BITS), "erf" if self.activation == "erf" else "ReLU"
         kernel = Kernels(X, Fraction(self.noise), "latent", name, arithmetic).fresh()
-        found = least_eigenvalue(kernel, arithmetic)
+        try:
+            found = least_eigenvalue(kernel, arithmetic)
+        except ArithmeticError as failure:
+            raise BadInput(f"{refused}{failure}") from None
         if not float(found.low) > 0:
             i, j = _closest(kernel, [sum(arithmetic.ends(kernel[k][k])) / 2 for k in range(len(X))], arithmetic)
             where = f"rows {data.rows[i]} and {data.rows[j]} are the closest"
@@ -101,6 +106,7 @@ def _closest(kernel: Balls, sizes: Sequence[float], arithmetic: Any) -> tuple[in
 
     def cosine(pair: tuple[int, int]) -> float:
         i, j = pair
-        return abs(float(sum(arithmetic.ends(kernel[i][j])))) / math.sqrt(sizes[i] * sizes[j])
+        size = math.sqrt(sizes[i]) * math.sqrt(sizes[j])
+        return abs(float(sum(arithmetic.ends(kernel[i][j])))) / size if size > 0 else 0.0
 
     return max(combinations(range(len(sizes)), 2), key=cosine)

@@ -86,7 +86,7 @@ def print_at_data(name: str, data: UserData, network: Autoencoder, levels: Seque
     for heading in ("confidence", *asked[found.key]):
         table.add_column(heading)
     for level in levels:
-        failure = Interval.around(1 - level, EPS)
+        failure = Interval.around(1 - level, EPS * (1 - level))
         at = Evaluation({**values, delta: failure}, Enclosures())
         table.add_row(f"{level:g}", *(_demand(what, at(expression)) for what, expression in asked[found.key].items()))
     console.print(Text("\ndemanded"))
@@ -105,9 +105,12 @@ def _shown(letter: Symbol, value: Interval) -> str:
 
 def _demand(what: str, value: Interval) -> str:
     """A width is a whole number of pairs of twin neurons that surely suffices, as far as a double tells them apart."""
+    high = float(value.high)
+    if not math.isfinite(high):
+        return "beyond doubles"
     if not what.startswith("width"):
         return f"{float(value.middle):.3g}"
-    return f"{2 * math.ceil(high / 2)}" if (high := float(value.high)) < EXACT else f"{high:.16e}"
+    return f"{2 * math.ceil(high / 2)}" if high < EXACT else f"{high:.16e}"
 
 
 def _print_claim(listed: Listed, console: Console) -> None:

@@ -131,6 +131,19 @@ def test_parallel_inputs_that_the_noise_separates_are_certified(show: Show, tabl
     assert float(re.findall(r"lambda_0 +\[(\S+),", out)[0]) > 0
 
 
+@pytest.mark.parametrize("scale", [1e-150, 1e-3, 1e5])
+@pytest.mark.parametrize("activation", ["relu", "erf"])
+def test_inputs_of_any_size_are_answered_without_a_nan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], scale: float, activation: str
+) -> None:
+    np.save(tmp_path / "scaled.npy", scale * TABLE)
+    words = ("--activation", activation, "--confidence", "0.9999999999999999")
+    code = main(["show", "tangent/lazy", "--data", str(tmp_path / "scaled.npy"), *words])
+    said = capsys.readouterr()
+    assert (code == 0 and not said.err) or (code == 2 and said.err.count("\n") == 1)
+    assert "nan" not in said.out + said.err
+
+
 def test_rows_of_a_csv_are_its_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.savetxt(tmp_path / "zero.csv", TABLES["zero"], delimiter=",", header="a,b,c,d,e", comments="")
     assert main(["show", "tangent/lazy", "--data", str(tmp_path / "zero.csv")]) == 2
@@ -146,7 +159,7 @@ def test_rows_of_a_csv_are_its_lines(tmp_path: Path, capsys: pytest.CaptureFixtu
         ("tangent/lazy", "good", ("--noise", "-1"), ("--noise", "'-1'", "from 0 to 1000")),
         ("tangent/lazy", "good", ("--noise", "nan"), ("--noise", "'nan'", "from 0 to 1000")),
         ("tangent/lazy", "good", ("--noise", "x"), ("--noise", "'x'", "from 0 to 1000")),
-        ("tangent/lazy", "good", ("--noise", "0"), ("noise 0", "relu", "above 0")),
+        ("tangent/lazy", "good", ("--noise", "0"), ("noise 0", "relu", "from 1e-06 to 1000")),
         ("tangent/lazy", "good", ("--confidence", "1"), ("--confidence", "'1'", "between 0 and 1")),
         ("tangent/lazy", "good", ("--activation", "tanh"), ("--activation", "'tanh'", "relu", "erf")),
         ("tangent/lazy", "close", (), ("cannot be certified positive", "at most", "rows 5 and 18 are the closest")),
