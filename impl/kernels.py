@@ -67,17 +67,14 @@ def shared_noise_kernel(
     X: Float[Tensor, "N p"], Y: Float[Tensor, "M p"], s: float, activation: Activation
 ) -> Float[Tensor, "N M"]:
     """K2 = x.x' E phi'(w.x + s e) phi'(w.x' + s e): the noise is drawn once, for all inputs, and frozen."""
-    q, q_other, gram, wedge = _covariance(X, Y, 0.0)
-    determinant = wedge + s**2 * _distance(X, Y) ** 2
-    return gram * activation.slope_moment(Covariance(q + s**2, q_other + s**2, gram + s**2, determinant))
+    covariance = _shared_covariance(X, Y, s)
+    return X @ Y.T * activation.slope_moment(covariance)
 
 
 def frozen_noise_kernel(X: Float[Tensor, "N p"], s: float, activation: Activation) -> Float[Tensor, "N N"]:
     """K3: the noise is drawn once for each input and frozen: K1 off the diagonal, K2 on it."""
     kernel = fresh_noise_kernel(X, X, s, activation)
-    square = (X**2).sum(dim=1)
-    q = square + s**2
-    return kernel.diagonal_scatter(square * activation.slope_moment(Covariance(q, q, q, torch.zeros_like(q))))
+    return kernel.diagonal_scatter((X**2).sum(dim=1) * activation.slope_moment(_same(X, s)))
 
 
 def output_layer_kernel(
@@ -92,7 +89,7 @@ def variance_floor(X: Float[Tensor, "N p"], s: float, activation: Activation) ->
     _check(X, X, s)
     square = (X**2).sum(dim=1)
     q = square + s**2
-    whole = activation.value_moment(Covariance(q, q, q, torch.zeros_like(q)))
+    whole = activation.value_moment(_same(X, s))
     return whole - activation.value_moment(Covariance(q, q, square, s**2 * (2 * square + s**2)))
 
 
@@ -103,6 +100,17 @@ def summand_second_moment(
     _check(X, Y, s)
     covariance = _covariance(X, Y, 0.0)
     return covariance.c**2 * activation.squared_slope_moment(covariance, s)
+
+
+def shared_second_moment(X: Float[Tensor, "N p"], s: float, activation: Activation) -> Float[Tensor, "N N"]:
+    """E (x.x' phi'(w.x + s e) phi'(w.x' + s e))^2, one neuron's share where one noise draw is frozen for all inputs."""
+    return (X @ X.T) ** 2 * activation.squared_slope_moment(_shared_covariance(X, X, s), 0.0)
+
+
+def frozen_second_moment(X: Float[Tensor, "N p"], s: float, activation: Activation) -> Float[Tensor, "N N"]:
+    """The same where each input keeps its own draw."""
+    moment = (X @ X.T) ** 2 * activation.squared_slope_moment(_covariance(X, X, s), 0.0)
+    return moment.diagonal_scatter((X**2).sum(dim=1) ** 2 * activation.squared_slope_moment(_same(X, s), 0.0))
 
 
 def tangent_fluctuation(X: Float[Tensor, "N p"], s: float, activation: Activation) -> Float[Tensor, ""]:
@@ -136,6 +144,20 @@ def _covariance(X: Tensor, Y: Tensor, s: float) -> Covariance:
     wedge = square * square_other * (_distance(a, b) * _distance(a, -b)) ** 2 / 4
     determinant = wedge + s**2 * (square + square_other + s**2)
     return Covariance(square + s**2, square_other + s**2, X @ Y.T, determinant)
+
+
+def _shared_covariance(X: Tensor, Y: Tensor, s: float) -> Covariance:
+    """Of (w.x + s e, w.x' + s e) with one e."""
+    _check(X, Y, s)
+    q, q_other, gram, wedge = _covariance(X, Y, 0.0)
+    determinant = wedge + s**2 * _distance(X, Y) ** 2
+    return Covariance(q + s**2, q_other + s**2, gram + s**2, determinant)
+
+
+def _same(X: Tensor, s: float) -> Covariance:
+    """Of (w.x + s e) with itself, for each input."""
+    q = (X**2).sum(dim=1) + s**2
+    return Covariance(q, q, q, torch.zeros_like(q))
 
 
 def _distance(X: Tensor, Y: Tensor) -> Tensor:
@@ -191,7 +213,8 @@ def _relu_squared_slope_moment(covariance: Covariance, s: float) -> Tensor:
     mean = slope[..., None] * z
     inner = ndtr(mean) - 2 * owens_t(mean, 1 / np.sqrt(1 + 2 * spread)[..., None])
     outer = ndtr(np.sqrt(q)[..., None] * z / s) ** 2
-    return torch.as_tensor((weight * outer * inner).sum(axis=-1)).to(covariance.c)
+    moment = (weight * outer * inner).sum(axis=-1)
+    return torch.as_tensor(moment, dtype=covariance.c.dtype, device=covariance.c.device)
 
 
 RELU = Activation(

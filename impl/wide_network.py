@@ -1,7 +1,7 @@
 """Empirical tangent kernels of the noisy wide network (1/sqrt m) sum_r a_r phi(w_r.x + s eps_r), a_r = +-1.
 
-Only W is trained, so a_r^2 = 1 drops out. Weights are given [m, p, R]:
-R replicates on the last, contiguous axis.
+Only W is trained, so a_r^2 = 1 drops out of one output's kernel. Weights are given [m, p, R]: R replicates on the last,
+contiguous axis.
 """
 
 from math import inf
@@ -45,6 +45,16 @@ def tangent_entries(
                 f"noise of shape {tuple(each.shape)} must be [N or 1, m, R] with [N, m, R] = {tuple(u.shape)}"
             )
     return _average(activation.slope(u + s * noise), activation.slope(u + s * other_noise), X)
+
+
+def tangent_blocks(
+    slopes: Float[Tensor, "N m R"], signs: Float[Tensor, "d m R"], X: Float[Tensor, "N p"]
+) -> Float[Tensor, "Nd Nd R"]:
+    """The kernel of d outputs with their signs +-1, from every neuron's slope; rows (datum, output), datum major."""
+    d = len(signs)
+    features = (slopes[:, None] * signs).flatten(0, 1)
+    inner = (X @ X.T).repeat_interleave(d, 0).repeat_interleave(d, 1)
+    return inner[..., None] * torch.einsum("imr,jmr->ijr", features, features) / slopes.shape[1]
 
 
 def _preactivation(W: Tensor, X: Tensor, s: float) -> Tensor:

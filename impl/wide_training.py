@@ -1,5 +1,6 @@
-"""Training of the noise-averaged wide network f(x) = (1/sqrt m) A phi_s(W x), A = +-1 fixed, latent dimension m.
+"""Training of the noisy wide network f(x, e) = (1/sqrt m) A phi(W x + s e), A = +-1 fixed, latent dimension m.
 
+Averaged over the noise it is (1/sqrt m) A phi_s(W x); at one frozen draw it is a network without noise.
 Loss (1/2) |f - y|^2 + (ridge/2) |W - W_0|^2, sums over data and outputs. Residuals are y - f. Values on data are
 [N, d]; kernels index (datum, output) with the datum major. dtype and device are those of the weights given.
 """
@@ -16,6 +17,7 @@ from torch import Tensor
 from elbound.impl.flow import Path, solve
 from elbound.impl.kernels import ERF, RELU, Activation, require_finite
 from elbound.impl.noise import GAUSSIAN, RADEMACHER, Stream, words
+from elbound.impl.output_variance import output_variance, variance_slope
 
 
 def curvature_bound(activation: Activation, s: float) -> float:
@@ -50,20 +52,27 @@ class Network(Protocol):
 class WideNetwork:
     """Map W -> (1/sqrt m) A phi_s(W x): output signs A [d, m], noise standard deviation s >= 0, activation.
 
+    With a frozen standard normal draw it is W -> (1/sqrt m) A phi(W x + s e) instead: [1, m] is shared by all inputs,
+    [N, m] belongs to the N inputs it is then given.
     ValueError unless d and m are at least 1 and 0 <= s < inf; from its methods unless inputs are finite.
     """
 
     signs: Float[Tensor, "d m"]
     s: float
     activation: Activation
+    frozen: Float[Tensor, "#N m"] | None = None
+
+    @property
+    def smoothing(self) -> float:
+        """Standard deviation of the noise that is averaged over: s, or 0 once a draw is frozen."""
+        return self.s if self.frozen is None else 0.0
 
     def __post_init__(self) -> None:
         require_network(self.signs, self.s)
 
     def output(self, W: Float[Tensor, "m p"], X: Float[Tensor, "N p"]) -> Float[Tensor, "N d"]:
-        """Noise-averaged values f(X)."""
-        require_finite(X)
-        return self.activation.smoothed(X @ W.T, self.s) @ self.signs.T / sqrt(len(W))
+        """Values f(X), averaged over the noise or at its frozen draw."""
+        return self.activation.smoothed(self._preactivation(W, X), self.smoothing) @ self.signs.T / sqrt(len(W))
 
     def pull(
         self, W: Float[Tensor, "m p"], X: Float[Tensor, "N p"], values: Float[Tensor, "N d"]
@@ -104,11 +113,19 @@ class WideNetwork:
             raise ValueError(f"inputs of shape {tuple(X.shape)} must be at least [1, 1]")
         d, m = self.signs.shape
         longest, gram = float(X.norm(dim=1).max()), float(torch.linalg.matrix_norm(X, 2)) ** 2
-        return curvature_bound(self.activation, self.s) * longest * sqrt(d * gram / m)
+        return curvature_bound(self.activation, self.smoothing) * longest * sqrt(d * gram / m)
+
+    def jacobian_bound(self, X: Float[Tensor, "N p"]) -> float:
+        """sup phi_s' sqrt(d |X X^T|), which no Jacobian's norm exceeds."""
+        slope = self.activation.slope_bound(self.smoothing)
+        return slope * sqrt(len(self.signs)) * float(torch.linalg.matrix_norm(X, 2))
+
+    def _preactivation(self, W: Tensor, X: Tensor) -> Tensor:
+        require_finite(X)
+        return X @ W.T if self.frozen is None else X @ W.T + self.s * self.frozen
 
     def _slopes(self, W: Tensor, X: Tensor) -> Tensor:
-        require_finite(X)
-        return self.activation.smoothed_slope(X @ W.T, self.s)
+        return self.activation.smoothed_slope(self._preactivation(W, X), self.smoothing)
 
     def _features(self, W: Tensor, X: Tensor) -> Tensor:
         return (self._slopes(W, X)[:, None] * self.signs).flatten(0, 1)
@@ -236,6 +253,36 @@ def whitened(X: Float[Tensor, "N p"]) -> Whitened:
     U, S, V = torch.linalg.svd(X, full_matrices=False)
     kept = max(X.shape) * torch.finfo(X.dtype).eps * S[0] < S
     return Whitened(U[:, kept], V[kept].T * S[kept])
+
+
+@dataclass(frozen=True)
+class WideTraining(Training):
+    """A training problem of a wide network, whose Jacobian is bounded and Lipschitz."""
+
+    network: WideNetwork
+
+
+@dataclass(frozen=True)
+class NoisyTraining(WideTraining):
+    """Training on the expected loss over fresh noise: the averaged network's loss plus (d / 2m) sum v_s(w_r . x_i)."""
+
+    def spread(self, W: Float[Tensor, "m p"]) -> Float[Tensor, ""]:
+        """Half the summed variance of the outputs over the noise."""
+        d, m = self.network.signs.shape
+        return d / (2 * m) * output_variance(self.X @ W.T, self.network.s, self.network.activation).sum()
+
+    def spread_gradient(self, W: Float[Tensor, "m p"]) -> Float[Tensor, "m p"]:
+        """Gradient of the variance part."""
+        d, m = self.network.signs.shape
+        return d / (2 * m) * variance_slope(self.X @ W.T, self.network.s, self.network.activation).T @ self.X
+
+    def loss(self, W: Float[Tensor, "m p"]) -> Float[Tensor, ""]:
+        """The expected loss, and the ridge."""
+        return super().loss(W) + self.spread(W)
+
+    def gradient(self, W: Float[Tensor, "m p"]) -> Float[Tensor, "m p"]:
+        """Gradient of the expected loss, and of the ridge."""
+        return super().gradient(W) + self.spread_gradient(W)
 
 
 class Stationary(NamedTuple):

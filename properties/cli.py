@@ -13,6 +13,7 @@ from elbound.properties.hyperparameters import HYPERPARAMETERS, SWEEPS
 UNANSWERED = 2
 PROFILES = ("quick", "default", "thorough")
 DEVICES = ("auto", "cpu", "cuda")
+ACTIVATIONS = ("relu", "erf")
 
 
 class Parser(argparse.ArgumentParser):
@@ -47,6 +48,10 @@ def build_parser() -> Parser:
     shown.add_argument("what", nargs="?", choices=("claims", "settings"), default="claims")
     show = commands.add_parser("show", help="one claim or setting in full")
     show.add_argument("name", metavar="NAME")
+    show.add_argument("--data", type=Path, metavar="FILE", help="what the theorem demands of your own inputs")
+    show.add_argument("--activation", choices=ACTIVATIONS, help="of the wide network on your inputs; relu without")
+    show.add_argument("--noise", type=_noise, metavar="S", help="deviation of its latent noise; 1 without")
+    show.add_argument("--confidence", type=_confidence, metavar="C", help="level in (0, 1); three levels without")
     replay = commands.add_parser("replay", help="judge one row again and compare it bit for bit")
     replay.add_argument("row", metavar="ROW", help="the row's twelve digits, as reports print them")
     replay.add_argument(
@@ -94,13 +99,31 @@ def _whole(low: int, high: int, text: str) -> int:
     return int(text)
 
 
-def _share(text: str) -> float:
+def _real(text: str, allowed: str) -> float:
     try:
-        value = float(text)
+        return float(text)
     except ValueError:
-        value = -1.0
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: {allowed}") from None
+
+
+def _share(text: str) -> float:
+    value = _real(text, allowed := "a number of at least 0 and below 1")
     if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}; allowed: a number of at least 0 and below 1")
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: {allowed}")
+    return value
+
+
+def _noise(text: str) -> float:
+    value = _real(text, allowed := "a number from 0 to 1000")
+    if not 0 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: {allowed}")
+    return value
+
+
+def _confidence(text: str) -> float:
+    value = _real(text, allowed := "a number between 0 and 1, both excluded")
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: {allowed}")
     return value
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 from elbound.impl.data import UserData, read
 from elbound.impl.device import resolve
 from elbound.properties import listing
+from elbound.properties.at_data import Autoencoder
 from elbound.properties.campaign import replayed
 from elbound.properties.datasets import USER, user_option
 from elbound.properties.docket import BadInput, Brief, docket_of
@@ -28,6 +29,7 @@ from elbound.reports.sweep import sweep_table, sweeps_in
 from elbound.reports.table import figure
 
 DONE, FOUND = 0, 1
+CONFIDENCE = (0.9, 0.99, 0.999)
 PLAIN_WIDTH = 110
 COMPARED = (
     *("verdict", "basis", "reason", "left", "right", "error"),
@@ -52,8 +54,23 @@ def dispatch(arguments: argparse.Namespace) -> int:
         case "list":
             listing.print_list(arguments.what, console)
         case "show":
-            listing.print_one(arguments.name, console)
+            show(arguments, console)
     return DONE
+
+
+def show(arguments: argparse.Namespace, console: Console) -> None:
+    """`show`: a claim or setting, or what a claim demands of the user's data."""
+    given = {name: getattr(arguments, name) for name in ("activation", "noise", "confidence")}
+    if arguments.data is None:
+        if alone := next((name for name, value in given.items() if value is not None), ""):
+            raise BadInput(f"argument --{alone}: speaks of your own inputs; name their file with --data")
+        listing.print_one(arguments.name, console)
+        return
+    noise = 1.0 if given["noise"] is None else given["noise"]
+    levels = (given["confidence"],) if given["confidence"] else CONFIDENCE
+    listing.print_at_data(
+        arguments.name, read(arguments.data), Autoencoder(given["activation"] or "relu", noise), levels, console
+    )
 
 
 def _data(file: Path | None) -> UserData | None:

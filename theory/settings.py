@@ -52,6 +52,7 @@ from elbound.theory.symbols import (
     Q,
     R,
     T,
+    V_d,
     V_norm,
     V_s,
     a,
@@ -186,6 +187,8 @@ from elbound.theory.symbols import (
     n_opposite,
     n_parallel,
     n_sign,
+    offset,
+    offset2,
     operator_deviation,
     order,
     order_frozen,
@@ -240,6 +243,8 @@ from elbound.theory.symbols import (
     slope_l,
     slope_mu,
     slope_sup,
+    spread_pull,
+    spread_start,
     squared_deviation,
     stl_mean,
     stl_var,
@@ -266,6 +271,8 @@ from elbound.theory.symbols import (
     tr_S,
     uniform_average,
     v,
+    v_1,
+    v_2,
     v_iw,
     v_K,
     v_low,
@@ -675,10 +682,19 @@ FROZEN_NOISE = Fact("frozen noise", "one draw of the latent noise is frozen to e
 
 NOISE_PROTOCOL = Setting(
     "noise-protocol",
-    "gradient flow up to time 4 of a noisy erf network of width m, up to six inputs of unit norm",
-    parameters=(N, m, s_z),
+    "gradient flow up to time tau of a noisy network of width m towards targets at distance r_0 from its start",
+    parameters=(*NETWORK, N, s_z, tau, r_0, theta_top, v_1, v_2, spread_pull, offset),
     observables=(far_fresh, far_shared, far_frozen),
     facts=(FRESH_NOISE, SHARED_NOISE, FROZEN_NOISE),
+)
+
+NOISY_START = Setting(
+    "noisy-start",
+    "a noisy network of width m at its random start, before it is trained for a time tau",
+    parameters=(N, d, m, s_z, tau, V_d, floor),
+    observables=(offset2, spread_start),
+    facts=(FRESH_NOISE, SHARED_NOISE, FROZEN_NOISE),
+    random=True,
 )
 
 NOISY_LOSS = Setting(
@@ -691,7 +707,10 @@ NOISY_LOSS = Setting(
 NOISE_FLOOR = Setting(
     "noise-floor",
     "gradient flow up to time tau on the expected loss of a noisy network of width m, N orthogonal inputs",
-    parameters=(N, d, m, s_z, lambda_0, tau, floor),
+    parameters=(
+        *(*NETWORK, N, s_z, lambda_0, tau, floor),
+        *(r_0, least_eigenvalue, theta_top, v_1, spread_start),
+    ),
     observables=(loss_start, loss_trained),
 )
 

@@ -543,19 +543,19 @@ k_first = quantity("k_first", "the first layer's share of that entry", r"(J_1J_1
 k_last = quantity("k_last", "the output layer's share of that entry", r"(J_\ell J_\ell^\top)_{ij}", real=True)
 far_fresh = quantity(
     "far_fresh",
-    "relative distance of trained outputs from K1's prediction, mean of four networks",
+    "distance of trained outputs from K1's prediction, relative to the first residual",
     r"\rho_1",
     nonnegative=True,
 )
 far_shared = quantity(
     "far_shared",
-    "relative distance of trained outputs from K2's prediction, mean of four networks",
+    "distance of trained outputs from K2's prediction, relative to the first residual",
     r"\rho_2",
     nonnegative=True,
 )
 far_frozen = quantity(
     "far_frozen",
-    "relative distance of trained outputs from K3's prediction, mean of four networks",
+    "distance of trained outputs from K3's prediction, relative to the first residual",
     r"\rho_3",
     nonnegative=True,
 )
@@ -601,6 +601,30 @@ tau = quantity("tau", "time of the gradient flow", r"\tau", nonnegative=True)
 eta = quantity("eta", "step size of one gradient descent step", r"\eta")
 ridge = quantity("ridge", "weight of half the squared distance from the start in the loss", r"\varrho")
 phi_2 = quantity("phi_2", "supremum of the smoothed activation's absolute second derivative", r"\phi_2")
+v_1 = quantity("v_1", "supremum of the slope of a neuron's output variance", r"\sup|v_s'|", nonnegative=True)
+v_2 = quantity("v_2", "supremum of the curvature of a neuron's output variance", r"\sup|v_s''|", nonnegative=True)
+spread_slope = quantity(
+    "spread_slope", "bound on the gradient of the outputs' variance in the loss", r"|\nabla P|", nonnegative=True
+)
+spread_bend = quantity(
+    "spread_bend", "Lipschitz constant of the gradient of the outputs' variance in the loss", r"L_P", nonnegative=True
+)
+spread_pull = quantity(
+    "spread_pull", "speed of the outputs at the start due to their variance", r"|J_0\nabla P_0|", nonnegative=True
+)
+spread_start = quantity(
+    "spread_start", "half the summed variance of the outputs over the latent noise, at the start", r"P_0"
+)
+way = quantity("way", "bound on the distance that the weights travel up to time tau", r"D_\tau", nonnegative=True)
+kept_rate = quantity("kept_rate", "rate of decay that is left along the whole path", r"\lambda_\tau", nonnegative=True)
+offset = quantity(
+    "offset",
+    "bound on the outputs' move by the difference of the kernel at the start from its limit, relative to the residual",
+    r"\omega",
+    nonnegative=True,
+)
+offset2 = quantity("offset2", "square of that bound, over random starts", r"\omega^2", nonnegative=True)
+V_d = quantity("V_d", "summed variance of one neuron's kernel matrix, all outputs", nonnegative=True)
 
 # Adam
 alpha = quantity("alpha", "constant step size of Adam", r"\alpha")

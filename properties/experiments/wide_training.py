@@ -84,9 +84,7 @@ class Start:
 
     @property
     def jacobian_bound(self) -> float:
-        """A bound on |J| everywhere: sup phi' sqrt(d |G|)."""
-        slope = self.network.activation.slope_bound(self.network.s)
-        return slope * math.sqrt(len(self.network.signs)) * float(torch.linalg.matrix_norm(self.X, 2))
+        return self.network.jacobian_bound(self.X)
 
     @property
     def parameters(self) -> dict[Any, float]:
