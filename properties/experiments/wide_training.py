@@ -442,7 +442,7 @@ class Ridge(Experiment):
             centre, factor = (0 * start.weights, 1) if fault.startswith("ridge pulls") else (start.weights, 2)
             solved = Training(start.network, start.X, training.y, centre, factor * ridge)
         W = stationary_point(solved, iterations=200).weights
-        point = _Point(start, W, training, solved)
+        point = TrainedPoint(start, W, training, solved)
         error = 8 * start.rounding * (1 + start.jacobian_bound) * (1 + float(c["residual"])) * (1 + 1 / ridge)
         kernel_error = 64 * EPS * N * d * start.jacobian_bound**2
         exact = {s: _near(v, error) for s, v in point.sizes.items()}
@@ -463,7 +463,7 @@ NODES, WEIGHTS = (np.polynomial.legendre.leggauss(16)[0] + 1) / 2, np.polynomial
 
 
 @dataclass(frozen=True)
-class _Point:
+class TrainedPoint:
     """A trained point beside kernel ridge regression with the kernel of its start."""
 
     start: Start

@@ -220,7 +220,7 @@ def curves(identity: str, row: Row) -> Figure | None:
         body += f'<path class="line {name if name in _STYLES else "other"}" d="{path}"/>'
     described = "; ".join(f"{name} ends at {line[-1][1]:.3g}" for name, line in lines.items()) + "."
     caption = _curves_caption(row, lines, band)
-    svg = _frame(identity, "Curves of one configuration", described, ("index", "value"), x, y, body)
+    svg = _frame(identity, "Curves of one configuration", described, (_index(row), "value"), x, y, body)
     return Figure(svg, caption)
 
 
@@ -242,8 +242,17 @@ def together(identity: str, rows: Sequence[Row]) -> Figure | None:
     names = "; ".join(f"{number}: {claim}" for number, (claim, *_) in enumerate(pairs, start=1))
     described = f"Solid lines are observed, dashed ones bounds, by number: {names}."
     title = f"All claims on {rows[0].experiment}, {rows[0].origin}"
-    svg = _frame(identity, title, described, ("steps n", "both sides of the claim"), x, y, body)
+    svg = _frame(identity, title, described, (_index(rows[0]), "both sides of the claim"), x, y, body)
     return Figure(svg, f"{rows[0].experiment}, {rows[0].origin.removeprefix('instance: ')}. {described}")
+
+
+_INDICES = {"n": "steps n", "m": "width m", "tau": "time τ", "K": "samples K"}
+
+
+def _index(row: Row) -> str:
+    """What the curves run over: the parameter whose value in this row they end at."""
+    ends = [name for name in _INDICES if row.curves.get("x") and row.parameters.get(name) == row.curves["x"][-1]]
+    return _INDICES[ends[0]] if ends else "index"
 
 
 def _curves_caption(row: Row, lines: Mapping[str, object], band: set[str]) -> str:
