@@ -15,7 +15,7 @@ from elbound.impl.wide_training import Training, WideNetwork, stationary_point
 
 @dataclass(frozen=True)
 class GaussianWeights:
-    """Network with s = s_w |x|, data X [N, p] of one norm, targets y [N, d], prior mean W_0 [m, p], weights of the ELBO.
+    """Negative ELBO of a network of noise s = s_w |x|: data X [N, p] of one norm, targets y [N, d], prior mean [m, p].
 
     ValueError unless beta, sigma_x2 and s_w exceed 0 and the network's noise is s_w times the norm of every input.
     """

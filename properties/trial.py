@@ -216,6 +216,8 @@ class Trial:
         return {}
 
     def _sides_along(self, claim: Claim, along: Along, place: float) -> dict[str, float]:
+        if claim.broken_assumption({**self.situation.values, along.index: place}, self.situation.facts):
+            return {}
         at = {**self.situation.enclosed, along.index: Interval.of(place), **along.measured(place)}
         left, right = (_middle(_single(Evaluation(at, Enclosures())(side))) for side in (claim.left, claim.right))
         return {"x": place, "observed": left, "bound": right}

@@ -104,7 +104,7 @@ class Task:
         residual = training.residual(W).flatten()
         own = net.tangent(W, self.X), net.kernel(W, self.X_test, W, self.X)
         names = ((symbols.krr_m, symbols.test_m), (symbols.krr_inf, symbols.test_inf))
-        found = {}
+        found: dict[Any, float] = {}
         for kernels, pair in zip((own, self.kernels), names, strict=True):
             dual = KernelFlow.of(kernels[0], factor * self.ridge).coefficients(residual)
             found |= {s: float((f - K @ dual).norm()) for s, f, K in zip(pair, moved, kernels, strict=True)}
