@@ -101,7 +101,9 @@ def _problem(configuration: Configuration, context: Context) -> tuple[GaussianWe
         # A constant input beside the pixels: an image of blanks has no direction.
         both = torch.cat((pixels, torch.ones_like(pixels[:, :1])), dim=1)
     both = c["norm"] * both / both.norm(dim=1, keepdim=True)
-    X, X_test = both[: c["N"]], both[c["N"] :]
+    # A user's table may be short; one of its rows at least is kept for the test.
+    kept = min(c["N"], len(both) - 1)
+    X, X_test = both[:kept], both[kept:]
     shape = (c["d"], 2 * c["half m"], X.shape[1])
     network, W = random_start(shape, c["s_w"] * c["norm"], ACTIVATIONS[c["activation"]], c["seed"])
     start = Start(network, W, X, X_test, network.tangent(W, X))

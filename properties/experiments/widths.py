@@ -57,9 +57,10 @@ class Task:
             # A constant beside the pixels, as a blank image has no direction; what training adds is to be both.
             inputs = torch.cat((pixels, torch.ones_like(pixels[:, :1])), dim=1)
             inputs = inputs / inputs.norm(dim=1).mean()
-            residual = inputs[: c["N"]]
-        parts = inputs[: c["N"]], inputs[c["N"] :]
-        return Task(*parts, residual, c["s_z"], ACTIVATIONS[c["activation"]], c["ridge"])
+            residual = inputs
+        # A user's table may be short; one of its rows at least is kept for the test.
+        kept = min(c["N"], len(inputs) - 1)
+        return Task(inputs[:kept], inputs[kept:], residual[:kept], c["s_z"], ACTIVATIONS[c["activation"]], c["ridge"])
 
     @property
     def outputs(self) -> int:
