@@ -88,8 +88,12 @@ from elbound.theory.symbols import (
     dreg_mean,
     dreg_var,
     drift,
+    drift_int,
+    drift_m,
+    drift_tau,
     drop,
     elbo_mu,
+    elbo_pulled,
     ell,
     entry_deviation,
     eps_norm,
@@ -114,6 +118,8 @@ from elbound.theory.symbols import (
     gamma,
     gamma_max,
     gap,
+    gap_m,
+    gap_tau,
     gg_DD,
     gradient_end,
     gradient_start,
@@ -145,6 +151,8 @@ from elbound.theory.symbols import (
     krr_alone,
     krr_distance,
     krr_double,
+    krr_inf,
+    krr_m,
     krr_means,
     krr_plain,
     krr_sum,
@@ -166,6 +174,7 @@ from elbound.theory.symbols import (
     loss_spread,
     loss_start,
     loss_trained,
+    lowest,
     m,
     m_a,
     m_g,
@@ -246,6 +255,7 @@ from elbound.theory.symbols import (
     spread_pull,
     spread_start,
     squared_deviation,
+    start_m,
     stl_mean,
     stl_var,
     t,
@@ -256,8 +266,10 @@ from elbound.theory.symbols import (
     test_distance,
     test_double,
     test_drift,
+    test_inf,
     test_jacobian,
     test_kernel,
+    test_m,
     theta_mode,
     theta_norm,
     theta_sigma,
@@ -719,6 +731,31 @@ LITERAL_KL = Setting(
     "a wide autoencoder at rest under the KL term to a standard normal latent, erf, orthogonal output signs",
     parameters=(d, m, b_kl, kappa_0, phi_1),
     observables=(mean_gain, latent_mean2, residual_end, kernel_moved),
+)
+
+LINEARISATION = Setting(
+    "linearisation",
+    "gradient flow of a noise-averaged two-layer network beside its linear model",
+    parameters=(),
+    observables=(gap_tau, drift_tau, drift_int, lowest),
+    refines=WIDE_FLOW,
+)
+
+WIDTHS = Setting(
+    "widths",
+    "noisy two-layer networks of widths 64 to m, trained by descent and with a ridge, latent noise at least 1/2",
+    parameters=(N, d, m, s_z, ridge),
+    observables=(start_m, drift_m, gap_m, krr_m, krr_inf, test_m, test_inf),
+)
+
+GAUSSIAN_WEIGHTS = Setting(
+    "gaussian-weights",
+    "a wide network whose weights are Gaussian around W, trained on its negative ELBO, prior around the start",
+    parameters=(*NETWORK, beta, sigma_x2, s_w, least_eigenvalue),
+    observables=(
+        *(displacement, elbo_pulled, residual_end, gradient_end, kernel_drift, mean_jacobian),
+        *(krr_distance, krr_double),
+    ),
 )
 
 ADAM_DRIFT = Setting(

@@ -625,6 +625,49 @@ offset = quantity(
 )
 offset2 = quantity("offset2", "square of that bound, over random starts", r"\omega^2", nonnegative=True)
 V_d = quantity("V_d", "summed variance of one neuron's kernel matrix, all outputs", nonnegative=True)
+gap_tau = quantity(
+    "gap_tau", "distance of the network from its linear model at time tau", r"\|f-f_{\mathrm{lin}}\|", nonnegative=True
+)
+drift_tau = quantity(
+    "drift_tau",
+    "largest change of the tangent kernel up to time tau",
+    r"\sup_{t\le\tau}\|\hat\Theta(t)-\hat\Theta\|",
+    nonnegative=True,
+)
+drift_int = quantity(
+    "drift_int",
+    "change of the tangent kernel integrated up to time tau",
+    r"\int_0^\tau\|\hat\Theta(t)-\hat\Theta\|",
+    nonnegative=True,
+)
+lowest = quantity(
+    "lowest",
+    "lowest of the kernel's least eigenvalues up to time tau",
+    r"\inf_{t\le\tau}\lambda_{\min}(\hat\Theta(t))",
+    nonnegative=True,
+)
+start_m = curve("start_m", "distance of the first tangent kernel from its limit at width m, relative", r"e^{\Theta}")
+drift_m = curve("drift_m", "largest change of the tangent kernel in training at width m, relative", r"e^{\Delta}")
+gap_m = curve("gap_m", "largest distance from the linear model in training at width m, relative", r"e^{\mathrm{lin}}")
+krr_m = curve(
+    "krr_m",
+    "distance of the network trained with a ridge from regression with its first kernel at width m, relative",
+    r"e^{\mathrm{KRR}}",
+)
+krr_inf = curve(
+    "krr_inf",
+    "distance of the network trained with a ridge from regression with the limit kernel at width m, relative",
+    r"e^{\infty}",
+)
+test_m = curve("test_m", "the distance from regression with the first kernel, at test points", r"e^{\mathrm{KRR}}_x")
+test_inf = curve("test_inf", "the distance from regression with the limit kernel, at test points", r"e^{\infty}_x")
+s_w = quantity("s_w", "standard deviation of the Gaussian weights, of their prior too", "s_w")
+elbo_pulled = quantity(
+    "elbo_pulled",
+    "norm of the residual under the transposed Jacobian, less the gradient of the outputs' variance",
+    r"\|J^\top(y-f)-\nabla P\|",
+    nonnegative=True,
+)
 
 # Adam
 alpha = quantity("alpha", "constant step size of Adam", r"\alpha")

@@ -10,11 +10,14 @@ from elbound.impl.kernels import ERF
 from elbound.impl.wide_training import Training, WideNetwork, stationary_point
 from elbound.properties.datasets import table
 from elbound.properties.evidence.intervals import Interval, maximum
-from elbound.properties.experiment import Context, Exact, Experiment, Situation
+from elbound.properties.experiment import Along, Context, Exact, Experiment, Situation
 from elbound.properties.experiments.wide_training import EPS, normals
 from elbound.properties.spaces import Choice, Configuration, Count, Linear, Scalar, Space
 from elbound.theory.settings import LITERAL_KL
 from elbound.theory.symbols import b_kl, d, kappa_0, kernel_moved, latent_mean2, m, mean_gain, phi_1, residual_end
+
+# Narrower widths at which a picture shows the same configuration.
+WIDTHS = (64, 256, 1024, 4096)
 
 
 class LiteralKL(Experiment):
@@ -59,6 +62,16 @@ class LiteralKL(Experiment):
         return Situation(values)
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
+        widest = int(configuration["m"])
+        widths = tuple(float(w) for w in WIDTHS if w < widest)
+
+        def observed(width: float) -> dict[Any, Interval]:
+            return self._observed({**configuration, "m": round(width)}, context, fault)
+
+        return Exact(observed(widest), along=Along(m, (*widths, float(widest)), observed))
+
+    @staticmethod
+    def _observed(configuration: Configuration, context: Context, fault: str) -> dict[Any, Interval]:
         c: Any = configuration
         X = _inputs(configuration, context)
         columns = X.shape[1]
@@ -76,14 +89,12 @@ class LiteralKL(Experiment):
         squares = float(end.square().sum(1).max())
         change = torch.linalg.matrix_norm(after - before, 2) / torch.linalg.matrix_norm(before, 2)
         size = float(X.norm())
-        return Exact(
-            {
-                mean_gain: Interval.around(float((output * X).sum()) / size**2, error / size),
-                residual_end: maximum(Interval.around(float((X - output).norm()), error), 0.0),
-                latent_mean2: maximum(Interval.around(squares, (2 * math.sqrt(squares) + moved) * moved + EPS), 0.0),
-                kernel_moved: maximum(Interval.around(float(change), error * (1 + 1 / float(S[-1]))), 0.0),
-            }
-        )
+        return {
+            mean_gain: Interval.around(float((output * X).sum()) / size**2, error / size),
+            residual_end: maximum(Interval.around(float((X - output).norm()), error), 0.0),
+            latent_mean2: maximum(Interval.around(squares, (2 * math.sqrt(squares) + moved) * moved + EPS), 0.0),
+            kernel_moved: maximum(Interval.around(float(change), error * (1 + 1 / float(S[-1]))), 0.0),
+        }
 
 
 def _signs(outputs: int, width: int) -> Tensor:

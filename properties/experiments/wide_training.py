@@ -443,7 +443,7 @@ class Ridge(Experiment):
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         return Exact(self._trained(configuration, context, fault).observables)
 
-    def _trained(self, configuration: Configuration, context: Context, fault: str) -> "_Point":
+    def _trained(self, configuration: Configuration, context: Context, fault: str) -> "TrainedPoint":
         start, c = self._start(configuration, context), dict(configuration)
         ridge = float(c["ridge"])
         training = start.training(float(c["residual"]) * start.direction("random", int(c["seed"])), ridge)
@@ -451,7 +451,7 @@ class Ridge(Experiment):
         if fault:
             centre, factor = (0 * start.weights, 1) if fault.startswith("ridge pulls") else (start.weights, 2)
             solved = Training(start.network, start.X, training.y, centre, factor * ridge)
-        return _Point(start, stationary_point(solved, iterations=200).weights, training, solved)
+        return TrainedPoint(start, stationary_point(solved, iterations=200).weights, training, solved)
 
 
 # Gauss-Legendre nodes on [0, 1]: phi_s' is analytic, and between start and end a preactivation moves by little.
@@ -459,7 +459,7 @@ NODES, WEIGHTS = (np.polynomial.legendre.leggauss(16)[0] + 1) / 2, np.polynomial
 
 
 @dataclass(frozen=True)
-class _Point:
+class TrainedPoint:
     """A trained point beside kernel ridge regression with the kernel of its start."""
 
     start: Start

@@ -67,7 +67,7 @@ class Scale:
             return [(self._pixel(k), _power(k)) for k in _multiples(self.low, self.high, apart)]
         if self.log and span >= 0.9:
             marks = [(math.log10(m) + k, k, m) for k in _multiples(self.low - 1, self.high, 1) for m in (1, 2, 5)]
-            return [(self._pixel(u), f"{m * 10.0**k:.3g}") for u, k, m in marks if self.low <= u <= self.high]
+            return [(self._pixel(u), f"{m * 10.0**k:.6g}") for u, k, m in marks if self.low <= u <= self.high]
         low, high = (10.0**self.low, 10.0**self.high) if self.log else (self.low, self.high)
         step = max(_round_step(high - low), 1.0 if self.whole else 0.0)
         return [(self.at(k * step), f"{k * step:.6g}") for k in _multiples(low / step, high / step, 1)]
@@ -217,13 +217,16 @@ _STYLES = {"observed": "solid", "bound": "dashed"}  # every other curve is dotte
 
 
 def curves(identity: str, row: Row) -> Figure | None:
-    """The curves of one row over its "x", on log axes where all is positive; None if nothing can be drawn."""
+    """The curves of one row over its "x", on log axes where all is positive; None if nothing can be drawn.
+
+    Time alone is linear: what decays at a rate is then a straight line.
+    """
     lines = {name: _line(row.curves, name) for name in sorted(row.curves) if name != "x"}
     lines = {name: line for name, line in lines.items() if line}
     if not lines:
         return None
     xs, ys = ([place[i] for line in lines.values() for place in line] for i in (0, 1))
-    x, y = _axes(xs, ys, log=(min(xs) > 0, min(ys) > 0))
+    x, y = _axes(xs, ys, log=(min(xs) > 0 and _index(row) != _TIME, min(ys) > 0))
     band = {"low", "high"} & lines.keys() if {"low", "high"} <= lines.keys() else set()
     body = _band(lines["low"], lines["high"], x, y) if band else ""
     for name in sorted(lines.keys() - band):
@@ -231,18 +234,21 @@ def curves(identity: str, row: Row) -> Figure | None:
         body += f'<path class="line {name if name in _STYLES else "other"}" d="{path}"/>'
     described = "; ".join(f"{name} ends at {line[-1][1]:.3g}" for name, line in lines.items()) + "."
     caption = _curves_caption(row, lines, band)
-    svg = _frame(identity, "Curves of one configuration", described, ("index", "value"), x, y, body)
+    svg = _frame(identity, "Curves of one configuration", described, (_index(row), "value"), x, y, body)
     return Figure(svg, caption)
 
 
 def together(identity: str, rows: Sequence[Row]) -> Figure | None:
-    """Observed (solid) and bound (dashed) of several claims on one configuration, log-log, numbered in pairs."""
+    """Observed (solid) and bound (dashed) of several claims on one configuration, numbered in pairs, on log axes.
+
+    Time alone is linear: what decays at a rate is then a straight line.
+    """
     pairs = [(row.claim, _line(row.curves, "observed"), _line(row.curves, "bound")) for row in rows]
     pairs = [pair for pair in pairs if pair[1] and pair[2] and min(q for _, q in pair[1] + pair[2]) > 0]
     if len(pairs) < 2:
         return None
     everywhere = [place for _, observed, bound in pairs for place in observed + bound]
-    x, y = _axes([p for p, _ in everywhere], [q for _, q in everywhere], log=(True, True))
+    x, y = _axes([p for p, _ in everywhere], [q for _, q in everywhere], log=(_index(rows[0]) != _TIME, True))
     body = ""
     for number, (_, observed, bound) in enumerate(pairs, start=1):
         for name, line in (("observed", observed), ("bound", bound)):
@@ -253,8 +259,18 @@ def together(identity: str, rows: Sequence[Row]) -> Figure | None:
     names = "; ".join(f"{number}: {claim}" for number, (claim, *_) in enumerate(pairs, start=1))
     described = f"Solid lines are observed, dashed ones bounds, by number: {names}."
     title = f"All claims on {rows[0].experiment}, {rows[0].origin}"
-    svg = _frame(identity, title, described, ("steps n", "both sides of the claim"), x, y, body)
+    svg = _frame(identity, title, described, (_index(rows[0]), "both sides of the claim"), x, y, body)
     return Figure(svg, f"{rows[0].experiment}, {rows[0].origin.removeprefix('instance: ')}. {described}")
+
+
+_TIME = "time τ"
+_INDICES = {"n": "steps n", "m": "width m", "tau": _TIME, "K": "samples K"}
+
+
+def _index(row: Row) -> str:
+    """What the curves run over: the parameter whose value in this row they end at."""
+    ends = [name for name in _INDICES if row.curves.get("x") and row.parameters.get(name) == row.curves["x"][-1]]
+    return _INDICES[ends[0]] if ends else "index"
 
 
 def _curves_caption(row: Row, lines: Mapping[str, object], band: set[str]) -> str:
