@@ -321,7 +321,7 @@ krr_means = quantity(
     r"\|f^*-f_{\mathrm{KRR},\Theta^\mu}\|",
     nonnegative=True,
 )
-s_w = quantity("s_w", "standard deviation of the weights' Gaussian prior")
+s_w = quantity("s_w", "standard deviation of the weights' Gaussian prior, and of the weights where it is not trained")
 half_drift = quantity(
     "half_drift",
     "norm of mean Jacobian times weighted final transposed Jacobian, less the means' kernel and half the deviations'",
@@ -661,7 +661,6 @@ krr_inf = curve(
 )
 test_m = curve("test_m", "the distance from regression with the first kernel, at test points", r"e^{\mathrm{KRR}}_x")
 test_inf = curve("test_inf", "the distance from regression with the limit kernel, at test points", r"e^{\infty}_x")
-s_w = quantity("s_w", "standard deviation of the Gaussian weights, of their prior too", "s_w")
 elbo_pulled = quantity(
     "elbo_pulled",
     "norm of the residual under the transposed Jacobian, less the gradient of the outputs' variance",
