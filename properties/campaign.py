@@ -3,6 +3,7 @@
 A task is a function of its name and the brief alone, so it can run in any process; only the parent writes.
 """
 
+import contextlib
 import importlib
 import math
 import time
@@ -19,10 +20,10 @@ from hypothesis.errors import NoSuchExample
 from elbound.properties.datasets import user_option
 from elbound.properties.docket import PROFILES, Brief, Docket, docket_of
 from elbound.properties.evidence.budget import Budget
-from elbound.properties.experiment import Experiment, Situation
+from elbound.properties.experiment import Experiment, Measurement, Sample, Situation
 from elbound.properties.spaces import Configuration, Space
 from elbound.properties.trial import Judgement, Trial
-from elbound.reports.row import Row, Verdict
+from elbound.reports.row import JUDGED, LADDER, UNDECIDED, Row, Verdict
 from elbound.theory.catalogue import Listed
 from elbound.theory.claim import Claim
 
@@ -107,6 +108,7 @@ class Bench:
     judged: dict[tuple[tuple[str, Any], ...], dict[str, Row]] = field(default_factory=dict)
     executions: int = 0
     confirmations: int = 0
+    complete: bool = False
 
     @property
     def space(self) -> Space:
@@ -114,12 +116,15 @@ class Bench:
         return self.experiment.space.with_option("data", option) if option else self.experiment.space
 
     def finished(self) -> tuple[Row, ...]:
-        return (*self.rows, *self.versions.values())
+        """All rows; of mutants that were never judged only where the named instances could not do it either."""
+        spoken = [row for row in self.versions.values() if row.judged or not row.version.startswith(LADDER)]
+        return (*self.rows, *(self.versions.values() if self.complete else spoken))
 
     # What the tasks do
 
     def instances(self) -> None:
         """Judges the named instances, then every planted fault on the instance that must expose it."""
+        self.complete = True
         for name, configuration in self.experiment.instances.items():
             self.judge(configuration, f"instance: {name}")
         if option := user_option(self.brief.context):
@@ -210,30 +215,60 @@ class Bench:
             seconds, started = time.perf_counter() - started, time.perf_counter()
             curves = trial.curves(listed.claim) if origin.startswith("instance") and judgement.left is not None else {}
             rows[listed.name] = self._row(listed, "", configuration, origin, judgement, situation, seconds, curves)
-            if judgement.verdict not in {Verdict.ASSUMPTION_NOT_MET, Verdict.ERROR}:
-                self._wrong_versions(trial, listed, configuration, origin)
+            if judgement.verdict is not Verdict.ERROR:
+                met = judgement.verdict is not Verdict.ASSUMPTION_NOT_MET
+                self._try_versions(trial, listed, configuration, origin, met=met)
         return rows
 
     def _trial(self, configuration: Configuration, situation: Situation, claims: Sequence[Listed]) -> Trial:
         # Configurations outside every assumption are set aside before anything is simulated.
-        met = any(not x.claim.broken_assumption(situation.values, situation.facts) for x in claims)
-        measurement = self.experiment.measure(configuration, self.brief.context) if met else None
+        if any(not x.claim.broken_assumption(situation.values, situation.facts) for x in claims):
+            measurement = self.experiment.measure(configuration, self.brief.context)
+        else:
+            measurement = self._outside(configuration, situation, claims)
         return Trial(situation, measurement, self.budget)
 
+    def _outside(
+        self, configuration: Configuration, situation: Situation, claims: Sequence[Listed]
+    ) -> Measurement | None:
+        """An exact measurement where only claims freed of an assumption speak; sure ranges may rest on what is broken."""
+        freed = (
+            mutant
+            for x in claims
+            for name, mutant in self.docket.versions(x).freed.items()
+            if (x.name, name) not in self.versions or self.versions[x.name, name].verdict is not Verdict.REFUTED
+        )
+        if all(mutant.broken_assumption(situation.values, situation.facts) for mutant in freed):
+            return None
+        with contextlib.suppress(ValueError, ArithmeticError, RuntimeError):
+            measurement = self.experiment.measure(configuration, self.brief.context)
+            return None if isinstance(measurement, Sample) else measurement
+        return None
+
     def _judge(self, trial: Trial, claim: Claim) -> Judgement:
-        judgement = trial.judge(claim)
+        return self._counted(trial.judge(claim))
+
+    def _counted(self, judgement: Judgement) -> Judgement:
         self.executions += judgement.replicates > 0
         self.confirmations += judgement.confirmed
         return judgement
 
-    def _wrong_versions(self, trial: Trial, listed: Listed, configuration: Configuration, origin: str) -> None:
-        for name in listed.claim.versions:
+    def _try_versions(
+        self, trial: Trial, listed: Listed, configuration: Configuration, origin: str, *, met: bool
+    ) -> None:
+        """Judges the wrong versions and mutants that are not refuted yet; where the claim is silent, those freed."""
+        versions = self.docket.versions(listed)
+        for name, version in {**versions.named, **versions.mutants}.items() if met else versions.freed.items():
             known = self.versions.get((listed.name, name))
             if known is not None and known.verdict is Verdict.REFUTED:
                 continue
-            judgement = self._judge(trial, listed.claim.version(name))
-            row = self._row(listed, f"wrong: {name}", configuration, origin, judgement, trial.situation, 0.0)
-            if known is None or row.verdict is Verdict.REFUTED or _log_ratio(row) > _log_ratio(known):
+            if name in versions.named:
+                judgement = self._judge(trial, version)
+            else:
+                judgement = self._counted(trial.challenge(version, listed.claim if met else None))
+            if known is None or _telling(judgement) > _telling(known):
+                situation = trial.situation if name in versions.named else None
+                row = self._row(listed, name, configuration, origin, judgement, situation, 0.0)
                 self.versions[listed.name, name] = row
 
     def _fault(self, fault: str, instance: str) -> Row:
@@ -338,6 +373,13 @@ def _smallest(space: Space, point: tuple[int, ...], refuted: Any) -> tuple[int, 
         return point
 
 
+def _telling(found: Row | Judgement) -> tuple[bool, bool, bool, float]:
+    """How much is learned of a version that must fall: refuted, else seen broken, else judged at a larger ratio."""
+    judged, ratio = found.verdict in JUDGED, found.ratio or 0.0
+    size = math.log(ratio) if judged and ratio > 0 else -math.inf
+    return (found.verdict is Verdict.REFUTED, found.reason == UNDECIDED, judged, size)
+
+
 def _log_ratio(row: Row | None) -> float:
     if row is None or not row.judged or row.ratio is None or not row.ratio > 0:
         return -1e3
@@ -363,7 +405,7 @@ def replayed(brief: Brief, row: Row) -> Row:
     if kind == "fault":
         instance = row.origin.removeprefix("instance: ")
         return bench._fault(name, instance)
-    if kind == "wrong":
-        listed = replace(listed, claim=listed.claim.version(name))
+    if kind in {"wrong", "ladder"}:
+        listed = replace(listed, claim=docket.versions(listed)[row.version])
     found = bench._examine(row.configuration, row.origin, (listed,))[listed.name]
     return replace(found, version=row.version, expected=row.expected, curves=row.curves, seconds=row.seconds)

@@ -8,7 +8,7 @@ Series: local slopes, reported, never counted as refuted.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -27,8 +27,8 @@ from elbound.properties.evidence.betting import (
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.evidence.rates import Means, verdict_of_rate
-from elbound.properties.experiment import Everywhere, Exact, Measurement, Sample, Series, Situation
-from elbound.reports.row import Verdict
+from elbound.properties.experiment import Curve, Everywhere, Exact, Measurement, Sample, Series, Situation
+from elbound.reports.row import UNDECIDED, Verdict
 from elbound.theory.claim import Claim
 from elbound.theory.evaluate import CannotEvaluate, Evaluation, Slope, symbols_of
 from elbound.theory.symbols import n
@@ -41,6 +41,11 @@ SLOPE_BAND: Final = 0.05
 ROUNDING_SHARE: Final = 1e-9
 TINY: Final = 1e-300
 CURVE_POINTS: Final = 16
+# A mean nearer to zero than so many standard errors seldom passes the screen, whose evidence grows as exp(z^2 / 2): it
+# is not weighed. That can only spare a mutant, never refute one.
+WEIGHED: Final = 3.0
+NOT_MEASURED: Final = "nothing was measured here"
+NO_STRONGER: Final = "no stronger than the claim here"
 # What evidence rests on: declared sure ranges and replicates, or the ranges alone.
 EVIDENCE: Final = "sure range"
 SURE: Final = "sure range alone"
@@ -91,6 +96,43 @@ class Trial:
             return self._exact(claim)
         except (CannotEvaluate, ValueError, ArithmeticError, KeyError, RuntimeError) as failure:
             return Judgement(Verdict.ERROR, reason=f"{type(failure).__name__}: {' '.join(str(failure).split())}")
+
+    def challenge(self, mutant: Claim, claim: Claim | None) -> Judgement:
+        """The verdict on a mutant at the least cost: looked at first, weighed only where it looks broken.
+
+        A look compares middles of enclosures, or means of the screened replicates. `claim` is what the mutant was made
+        of, where that speaks; "assumption not met" where the mutant says nothing here that the claim does not, and
+        where nothing was measured; consistent where it looks true.
+        """
+        if self.measurement is None:
+            return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=NOT_MEASURED)
+        if claim is None and (broken := mutant.broken_assumption(self.situation.values, self.situation.facts)):
+            return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=broken)
+        try:
+            look = self._look(mutant)
+            same = claim is not None and mutant.relation.func is claim.relation.func
+            idle = same and look.no_stronger_than(self._look(claim))
+        except (CannotEvaluate, ValueError, ArithmeticError, KeyError, RuntimeError) as failure:
+            return Judgement(Verdict.ERROR, reason=f"{type(failure).__name__}: {' '.join(str(failure).split())}")
+        if idle:
+            return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=NO_STRONGER)
+        judgement = self.judge(mutant) if look.worth_weighing else look.judgement(Verdict.CONSISTENT)
+        undecided = look.broken and judgement.verdict is not Verdict.REFUTED
+        return replace(judgement, reason=UNDECIDED) if undecided else judgement
+
+    def _look(self, claim: Claim) -> "_Look":
+        with np.errstate(all="ignore"):
+            sides = [np.atleast_1d(self._plain(side)).reshape(-1) for side in (claim.left, claim.right)]
+            return _Look.of(claim.relation, *np.broadcast_arrays(*sides))
+
+    @cached_property
+    def _plain(self) -> Evaluation:
+        """Plain numbers: the screened replicates, or the middles of what is enclosed."""
+        assert self.measurement is not None
+        if isinstance(self.measurement, Sample):
+            return next(self._draws("screen", self.budget.screen_replicates))
+        middles = {symbol: _middles(value) for symbol, value in self.measurement.values.items()}
+        return Evaluation(dict(self.situation.values) | middles, Replicates())
 
     @cached_property
     def _enclosed(self) -> Evaluation:
@@ -275,6 +317,46 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class _Look:
+    """Both sides of a relation at first sight: what each is, and how far the relation is from holding."""
+
+    left: float
+    right: float
+    excess: float  # of the side claimed to be smaller over the other, in a mean of replicates; of an equality, any
+    error: float  # its standard error; zero where nothing is random
+    scale: float
+    swapped: bool
+    two_sided: bool
+
+    @staticmethod
+    def of(relation: Relational, left: Floats, right: Floats) -> "_Look":
+        swapped, two_sided = isinstance(relation, Ge), isinstance(relation, Eq)
+        difference = right - left if swapped else left - right
+        means = (float(np.mean(left)), float(np.mean(right)))
+        error = float(np.std(difference) / math.sqrt(difference.size))
+        if not all(map(math.isfinite, (*means, error))):
+            raise ValueError(f"the sides are {means[0]} and {means[1]}; finite numbers are needed")
+        return _Look(*means, float(np.mean(difference)), error, max(map(abs, means)), swapped, two_sided)
+
+    def no_stronger_than(self, other: "_Look") -> bool:
+        """Whether the other implies this here; for an equality, whether it says the same."""
+        gained = self.excess - other.excess
+        return (abs(gained) if self.two_sided else gained) <= AGREEMENT * max(self.scale, other.scale)
+
+    @property
+    def broken(self) -> bool:
+        return abs(self.excess) > 0 if self.two_sided else self.excess > 0
+
+    @property
+    def worth_weighing(self) -> bool:
+        return self.broken and abs(self.excess) > WEIGHED * self.error
+
+    def judgement(self, verdict: Verdict) -> Judgement:
+        sides = (self.right, self.left) if self.swapped else (self.left, self.right)
+        return Judgement(verdict, left=self.left, right=self.right, error=self.error, ratio=_quotient(*sides))
+
+
+@dataclass(frozen=True)
 class _Bet:
     """A relation ready for betting: which sides, which sure ranges, what the ranges alone decide."""
 
@@ -420,6 +502,13 @@ def _single(interval: Interval) -> Interval:
 
 def _middle(interval: Interval) -> float:
     return float(interval.middle)
+
+
+def _middles(value: Interval | Curve) -> Any:
+    """The middle of an enclosure, or the curve of middles."""
+    if isinstance(value, Interval):
+        return value.middle
+    return lambda index: Interval.of(value(Interval.of(index))).middle
 
 
 def _quotient(small: float, large: float) -> float | None:
