@@ -116,21 +116,37 @@ class Trial:
             return Judgement(Verdict.ERROR, reason=f"{type(failure).__name__}: {' '.join(str(failure).split())}")
         if idle:
             return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=NO_STRONGER)
-        judgement = self.judge(mutant) if look.worth_weighing else look.judgement(Verdict.CONSISTENT)
+        judgement = look.judgement(Verdict.CONSISTENT)
+        if look.broken and self._worth_weighing(mutant):
+            judgement = self.judge(mutant)
         undecided = look.broken and judgement.verdict is not Verdict.REFUTED
         return replace(judgement, reason=UNDECIDED) if undecided else judgement
 
     def _look(self, claim: Claim) -> "_Look":
+        plain = self._plain
+        if isinstance(self.measurement, Sample) and not (claim.affine(claim.left) and claim.affine(claim.right)):
+            plain = self._screened
         with np.errstate(all="ignore"):
-            sides = [np.atleast_1d(self._plain(side)).reshape(-1) for side in (claim.left, claim.right)]
-            return _Look.of(claim.relation, *np.broadcast_arrays(*sides))
+            return _Look.of(claim.relation, *(float(np.mean(plain(side))) for side in (claim.left, claim.right)))
+
+    def _worth_weighing(self, claim: Claim) -> bool:
+        if not isinstance(self.measurement, Sample):
+            return True
+        difference = np.atleast_1d(self._screened(claim.left) - self._screened(claim.right))
+        return bool(abs(np.mean(difference)) >= WEIGHED * np.std(difference) / math.sqrt(difference.size))
+
+    @property
+    def _screened(self) -> Evaluation:
+        return next(self._draws("screen", self.budget.screen_replicates))
 
     @cached_property
     def _plain(self) -> Evaluation:
-        """Plain numbers: the screened replicates, or the middles of what is enclosed."""
+        """Plain numbers: the screened replicates' means, or the middles of what is enclosed."""
         assert self.measurement is not None
         if isinstance(self.measurement, Sample):
-            return next(self._draws("screen", self.budget.screen_replicates))
+            measured, observables = self._screened.values, self.measurement.ranges
+            means = {symbol: _means(measured[symbol]) for symbol in observables}
+            return Evaluation(measured | means, Replicates())
         middles = {symbol: _middles(value) for symbol, value in self.measurement.values.items()}
         return Evaluation(dict(self.situation.values) | middles, Replicates())
 
@@ -318,42 +334,36 @@ class Trial:
 
 @dataclass(frozen=True)
 class _Look:
-    """Both sides of a relation at first sight: what each is, and how far the relation is from holding."""
+    """Both sides of a relation at first sight: the values, or the means, of two numbers that are to be compared."""
 
     left: float
     right: float
-    excess: float  # of the side claimed to be smaller over the other, in a mean of replicates; of an equality, any
-    error: float  # its standard error; zero where nothing is random
-    scale: float
     swapped: bool
     two_sided: bool
 
     @staticmethod
-    def of(relation: Relational, left: Floats, right: Floats) -> "_Look":
-        swapped, two_sided = isinstance(relation, Ge), isinstance(relation, Eq)
-        difference = right - left if swapped else left - right
-        means = (float(np.mean(left)), float(np.mean(right)))
-        error = float(np.std(difference) / math.sqrt(difference.size))
-        if not all(map(math.isfinite, (*means, error))):
-            raise ValueError(f"the sides are {means[0]} and {means[1]}; finite numbers are needed")
-        return _Look(*means, float(np.mean(difference)), error, max(map(abs, means)), swapped, two_sided)
+    def of(relation: Relational, left: float, right: float) -> "_Look":
+        if not (math.isfinite(left) and math.isfinite(right)):
+            raise ValueError(f"the sides are {left:.6g} and {right:.6g}; finite numbers are needed")
+        return _Look(left, right, isinstance(relation, Ge), isinstance(relation, Eq))
 
-    def no_stronger_than(self, other: "_Look") -> bool:
-        """Whether the other implies this here; for an equality, whether it says the same."""
-        gained = self.excess - other.excess
-        return (abs(gained) if self.two_sided else gained) <= AGREEMENT * max(self.scale, other.scale)
+    @property
+    def excess(self) -> float:
+        """How far the side claimed to be smaller lies above the other."""
+        return self.right - self.left if self.swapped else self.left - self.right
 
     @property
     def broken(self) -> bool:
-        return abs(self.excess) > 0 if self.two_sided else self.excess > 0
+        return self.excess != 0 if self.two_sided else self.excess > 0
 
-    @property
-    def worth_weighing(self) -> bool:
-        return self.broken and abs(self.excess) > WEIGHED * self.error
+    def no_stronger_than(self, other: "_Look") -> bool:
+        """Whether the other implies this here; for an equality, whether it says the same."""
+        gained, scale = self.excess - other.excess, max(map(abs, (self.left, self.right, other.left, other.right)))
+        return (abs(gained) if self.two_sided else gained) <= AGREEMENT * scale
 
     def judgement(self, verdict: Verdict) -> Judgement:
         sides = (self.right, self.left) if self.swapped else (self.left, self.right)
-        return Judgement(verdict, left=self.left, right=self.right, error=self.error, ratio=_quotient(*sides))
+        return Judgement(verdict, left=self.left, right=self.right, ratio=_quotient(*sides))
 
 
 @dataclass(frozen=True)
@@ -502,6 +512,13 @@ def _single(interval: Interval) -> Interval:
 
 def _middle(interval: Interval) -> float:
     return float(interval.middle)
+
+
+def _means(value: Any) -> Any:
+    """The mean over replicates, or the curve of means."""
+    if callable(value):
+        return lambda index: np.mean(value(index), axis=-1, keepdims=True)
+    return np.mean(value, axis=-1, keepdims=True)
 
 
 def _middles(value: Interval | Curve) -> Any:

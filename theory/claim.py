@@ -3,7 +3,7 @@
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Final
 
 from sympy import Eq, Expr, Ge, Indexed, Le, Rational, Rel, Symbol, latex, sympify
@@ -174,8 +174,7 @@ class Claim:
 
     def affine(self, expression: Expr) -> bool:
         """Whether the expectation of the expression is its value at the expected observables."""
-        bases = set(self.setting.observables)
-        return degree(expression, lambda e: e in bases or (isinstance(e, Indexed) and e.base in bases)) <= 1
+        return _degree(expression, frozenset(self.setting.observables)) <= 1
 
     def broken_assumption(self, values: Mapping[Any, Any], facts: frozenset[Fact]) -> str:
         """The first assumption that does not hold at these values, in words; empty when all hold."""
@@ -229,6 +228,11 @@ class Claim:
     def _latex(self, side: Expr) -> str:
         text = to_latex(side)
         return rf"\mathbb{{E}}\left[{text}\right]" if self.setting.random and self.observed(side) else text
+
+
+@cache
+def _degree(expression: Expr, observables: frozenset[Any]) -> float:
+    return degree(expression, lambda e: e in observables or (isinstance(e, Indexed) and e.base in observables))
 
 
 def to_latex(expression: Any) -> str:
