@@ -5,6 +5,7 @@ import json
 import sys
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -15,10 +16,22 @@ from elbound.properties.campaign import replayed
 from elbound.properties.datasets import USER, user_option
 from elbound.properties.docket import BadInput, Brief, docket_of
 from elbound.properties.experiment import Context
-from elbound.properties.run import Place, carry_out, default_folder, default_workers, prepare, publish, report_on
+from elbound.properties.run import (
+    Place,
+    carry_out,
+    default_folder,
+    default_workers,
+    known_summary,
+    prepare,
+    publish,
+    report_on,
+)
 from elbound.properties.sweep import sweep
+from elbound.reports.document import plain
 from elbound.reports.ledger import Ledger
+from elbound.reports.power import full_name, power_of, power_tables
 from elbound.reports.row import Row
+from elbound.reports.summary import exit_code
 from elbound.reports.sweep import sweep_table, write_sweep
 from elbound.reports.table import figure
 
@@ -36,6 +49,8 @@ def dispatch(arguments: argparse.Namespace) -> int:
     match arguments.command:
         case "verify" | "check":
             return run(arguments, console)
+        case "power":
+            return power(arguments, console)
         case "replay":
             return replay(arguments, console)
         case "report":
@@ -69,19 +84,38 @@ def brief_of(arguments: argparse.Namespace) -> Brief:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """`verify` and `check`."""
     brief, place = brief_of(arguments), Place(arguments.output or default_folder())
-    progress = Console(stderr=True) if arguments.json else console
-    count = arguments.workers or default_workers()
-    kept = f"finished tasks are in {place.ledger}; --resume goes on from there"
-    try:
-        summary = carry_out(brief, place, count=count, resume=arguments.resume, console=progress)
-    except KeyboardInterrupt:
-        raise BadInput(f"interrupted; {kept}") from None
-    except BrokenProcessPool:
-        raise BadInput(f"a worker process died; {kept}") from None
+    summary = _carried_out(brief, place, arguments, console)
     if arguments.json:
         sys.stdout.write(place.summary.read_text(encoding="utf-8"))
         return report_on(summary, place, Console(quiet=True))
     return report_on(summary, place, console)
+
+
+def _carried_out(
+    brief: Brief, place: Place, arguments: argparse.Namespace, console: Console
+) -> dict[str, Any]:
+    progress = Console(stderr=True) if arguments.json else console
+    count = arguments.workers or default_workers()
+    kept = f"finished tasks are in {place.ledger}; --resume goes on from there"
+    try:
+        return carry_out(brief, place, count=count, resume=arguments.resume, console=progress)
+    except KeyboardInterrupt:
+        raise BadInput(f"interrupted; {kept}") from None
+    except BrokenProcessPool:
+        raise BadInput(f"a worker process died; {kept}") from None
+
+
+def power(arguments: argparse.Namespace, console: Console) -> int:
+    """The ladder of the chosen claims: from the folder's complete run if it judged them on these terms, else run now."""
+    brief, place = brief_of(arguments), Place(arguments.output or default_folder())
+    chosen = {x.name for x in docket_of(brief).listed}
+    summary = known_summary(brief, place) or _carried_out(brief, place, arguments, console)
+    summary["claims"] = [x for x in summary["claims"] if full_name(x) in chosen]
+    if arguments.json:
+        sys.stdout.write(json.dumps(plain(power_of(summary)), indent=1, allow_nan=False) + "\n")
+    else:
+        console.print(*power_tables(summary), sep="\n")
+    return exit_code(summary)
 
 
 def replay(arguments: argparse.Namespace, console: Console) -> int:

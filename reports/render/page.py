@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from elbound.reports.document import Scalar
 from elbound.reports.ledger import Ledger
+from elbound.reports.power import FAMILIES, sentence, tally, tried
 from elbound.reports.render import plots
 from elbound.reports.row import Entry, Row, Verdict
 from elbound.reports.summary import (
@@ -92,6 +93,8 @@ def page(rows: Sequence[Row], entries: Sequence[Entry], run: Mapping[str, Any], 
             rooms=rooms,
             claims=claims,
             pictures=_pictures(rows),
+            ladder=_heat(views),
+            power=sentence(summary),
             findings=findings,
             verdicts=sorted({view["verdict"] for view in views}),
         )
@@ -203,9 +206,24 @@ def _view(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> dict[str, Any]
         "instances": instances_of(rows),
         "versions": named,
         "killed": sum(version["killed"] for version in named),
+        "ladder": tally(versions),
         "reasons": _reasons(versions),
         "figures": _figures(where, rows),
     }
+
+
+def _heat(views: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The ladder as a table of shades: a claim to a row, a family to a column, nine shades of the share killed."""
+    shown = [view for view in views if view["ladder"]["total"]]
+    families = [name for name in FAMILIES if any(name in view["ladder"]["families"] for view in shown)]
+    rows = [(view, [_shade(view["ladder"]["families"].get(family)) for family in families]) for view in shown]
+    return {"families": families, "rows": rows}
+
+
+def _shade(counts: Mapping[str, int] | None) -> tuple[str, int]:
+    if counts is None:
+        return "", 0
+    return f"{counts['killed']}/{counts['total']}", round(8 * counts["killed"] / counts["total"])
 
 
 def _version(name: str, rows: Sequence[Row]) -> dict[str, Any]:
@@ -231,7 +249,7 @@ def _witnesses(rows: Sequence[Row]) -> list[tuple[str, Row]]:
 
 def _reasons(versions: Mapping[str, Sequence[Row]]) -> list[tuple[str, int]]:
     """The commonest reasons of errors, with how often each came."""
-    errors = Counter(row.reason for listed in versions.values() for row in listed if row.verdict is Verdict.ERROR)
+    errors = Counter(row.reason for listed in tried(versions).values() for row in listed if row.verdict is Verdict.ERROR)
     ranked = sorted(errors.items(), key=lambda item: (-item[1], item[0]))
     rest = sum(n for _, n in ranked[_REASONS:])
     return ranked[:_REASONS] + ([("other reasons", rest)] if rest else [])
