@@ -105,6 +105,7 @@ class Bench:
     budget: Budget = field(default_factory=Budget)
     rows: list[Row] = field(default_factory=list)
     versions: dict[tuple[str, str], Row] = field(default_factory=dict)
+    doubts: dict[tuple[str, str], float] = field(default_factory=dict)
     judged: dict[tuple[tuple[str, Any], ...], dict[str, Row]] = field(default_factory=dict)
     executions: int = 0
     confirmations: int = 0
@@ -265,7 +266,11 @@ class Bench:
             if name in versions.named:
                 judgement = self._judge(trial, version)
             else:
-                judgement = self._counted(trial.challenge(version, listed.claim if met else None))
+                doubt = self.doubts.get((listed.name, name), 0.0)
+                judgement = self._counted(trial.challenge(version, listed.claim if met else None, doubt))
+                # Where nothing is random the doubt is infinite, and every measurement counts anew.
+                if math.isfinite(judgement.doubt):
+                    self.doubts[listed.name, name] = max(doubt, judgement.doubt)
             if known is None or _telling(judgement) > _telling(known):
                 situation = trial.situation if name in versions.named else None
                 row = self._row(listed, name, configuration, origin, judgement, situation, 0.0)

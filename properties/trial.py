@@ -56,7 +56,8 @@ class Judgement:
     """What one configuration says of one relation.
 
     `ratio` is left over right as observed (for >=, right over left), `certified_ratio` what is certain of it,
-    `resolution` the factor of violation that this evidence would have refuted.
+    `resolution` the factor of violation that this evidence would have refuted, `doubt` by how many standard errors a
+    mutant was seen broken.
     """
 
     verdict: Verdict
@@ -72,6 +73,7 @@ class Judgement:
     replicates: int = 0
     vacuous: bool = False
     confirmed: bool = False
+    doubt: float = 0.0
 
 
 class Trial:
@@ -83,6 +85,7 @@ class Trial:
     def __init__(self, situation: Situation, measurement: Measurement | None, budget: Budget) -> None:
         self.situation, self.measurement, self.budget = situation, measurement, budget
         self._stages: dict[str, list[Evaluation]] = {"screen": [], "confirm": []}
+        self._looks: dict[Any, _Look] = {}
 
     def judge(self, claim: Claim) -> Judgement:
         """The verdict on the claim here. What cannot be evaluated is an error, never evidence."""
@@ -97,12 +100,12 @@ class Trial:
         except (CannotEvaluate, ValueError, ArithmeticError, KeyError, RuntimeError) as failure:
             return Judgement(Verdict.ERROR, reason=f"{type(failure).__name__}: {' '.join(str(failure).split())}")
 
-    def challenge(self, mutant: Claim, claim: Claim | None) -> Judgement:
-        """The verdict on a mutant at the least cost: looked at first, weighed only where it looks broken.
+    def challenge(self, mutant: Claim, claim: Claim | None, doubt: float = 0.0) -> Judgement:
+        """The verdict on a mutant at the least cost: looked at first, weighed only where it looks more broken than ever.
 
         A look compares middles of enclosures, or means of the screened replicates. `claim` is what the mutant was made
         of, where that speaks; "assumption not met" where the mutant says nothing here that the claim does not, and
-        where nothing was measured; consistent where it looks true.
+        where nothing was measured; consistent where it looks true. `doubt` is the largest under which it was not refuted.
         """
         if self.measurement is None:
             return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=NOT_MEASURED)
@@ -110,17 +113,15 @@ class Trial:
             return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=broken)
         try:
             look = self._look(mutant)
-            same = claim is not None and mutant.relation.func is claim.relation.func
-            idle = same and look.no_stronger_than(self._look(claim))
+            if claim is not None and look.no_stronger_than(self._known_look(claim)):
+                return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=NO_STRONGER)
+            if not look.broken:
+                return look.judgement(0.0)
+            seen = self._doubt(mutant)
         except (CannotEvaluate, ValueError, ArithmeticError, KeyError, RuntimeError) as failure:
             return Judgement(Verdict.ERROR, reason=f"{type(failure).__name__}: {' '.join(str(failure).split())}")
-        if idle:
-            return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=NO_STRONGER)
-        judgement = look.judgement(Verdict.CONSISTENT)
-        if look.broken and self._worth_weighing(mutant):
-            judgement = self.judge(mutant)
-        undecided = look.broken and judgement.verdict is not Verdict.REFUTED
-        return replace(judgement, reason=UNDECIDED) if undecided else judgement
+        judgement = replace(self.judge(mutant), doubt=seen) if seen > max(doubt, WEIGHED) else look.judgement(seen)
+        return judgement if judgement.verdict is Verdict.REFUTED else replace(judgement, reason=UNDECIDED)
 
     def _look(self, claim: Claim) -> "_Look":
         plain = self._plain
@@ -129,11 +130,19 @@ class Trial:
         with np.errstate(all="ignore"):
             return _Look.of(claim.relation, *(float(np.mean(plain(side))) for side in (claim.left, claim.right)))
 
-    def _worth_weighing(self, claim: Claim) -> bool:
+    def _known_look(self, claim: Claim) -> "_Look":
+        key = (claim.relation.func, claim.left, claim.right)
+        if key not in self._looks:
+            self._looks[key] = self._look(claim)
+        return self._looks[key]
+
+    def _doubt(self, claim: Claim) -> float:
+        """By how many standard errors the sides differ; infinite where nothing is random."""
         if not isinstance(self.measurement, Sample):
-            return True
+            return math.inf
         difference = np.atleast_1d(self._screened(claim.left) - self._screened(claim.right))
-        return bool(abs(np.mean(difference)) >= WEIGHED * np.std(difference) / math.sqrt(difference.size))
+        error = float(np.std(difference)) / math.sqrt(difference.size)
+        return abs(float(np.mean(difference))) / error if error > 0 else math.inf
 
     @property
     def _screened(self) -> Evaluation:
@@ -358,12 +367,16 @@ class _Look:
 
     def no_stronger_than(self, other: "_Look") -> bool:
         """Whether the other implies this here; for an equality, whether it says the same."""
+        if (self.swapped, self.two_sided) != (other.swapped, other.two_sided):
+            return False
         gained, scale = self.excess - other.excess, max(map(abs, (self.left, self.right, other.left, other.right)))
         return (abs(gained) if self.two_sided else gained) <= AGREEMENT * scale
 
-    def judgement(self, verdict: Verdict) -> Judgement:
+    def judgement(self, doubt: float) -> Judgement:
         sides = (self.right, self.left) if self.swapped else (self.left, self.right)
-        return Judgement(verdict, left=self.left, right=self.right, ratio=_quotient(*sides))
+        return Judgement(
+            Verdict.CONSISTENT, left=self.left, right=self.right, ratio=_quotient(*sides), doubt=doubt
+        )
 
 
 @dataclass(frozen=True)
