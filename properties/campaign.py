@@ -202,7 +202,9 @@ class Bench:
             self.rows += self.judged[key].values()
         return self.judged[key]
 
-    def _examine(self, configuration: Configuration, origin: str, claims: Sequence[Listed]) -> dict[str, Row]:
+    def _examine(
+        self, configuration: Configuration, origin: str, claims: Sequence[Listed], *, versions: bool = True
+    ) -> dict[str, Row]:
         started = time.perf_counter()
         try:
             situation = self.experiment.situation(configuration, self.brief.context)
@@ -216,7 +218,7 @@ class Bench:
             seconds, started = time.perf_counter() - started, time.perf_counter()
             curves = trial.curves(listed.claim) if origin.startswith("instance") and judgement.left is not None else {}
             rows[listed.name] = self._row(listed, "", configuration, origin, judgement, situation, seconds, curves)
-            if judgement.verdict is not Verdict.ERROR:
+            if versions and judgement.verdict is not Verdict.ERROR:
                 met = judgement.verdict is not Verdict.ASSUMPTION_NOT_MET
                 self._try_versions(trial, listed, configuration, origin, met=met)
         return rows
@@ -224,15 +226,14 @@ class Bench:
     def _trial(self, configuration: Configuration, situation: Situation, claims: Sequence[Listed]) -> Trial:
         # Configurations outside every assumption are set aside before anything is simulated.
         if any(not x.claim.broken_assumption(situation.values, situation.facts) for x in claims):
-            measurement = self.experiment.measure(configuration, self.brief.context)
-        else:
-            measurement = self._outside(configuration, situation, claims)
-        return Trial(situation, measurement, self.budget)
+            measured = self.experiment.measure(configuration, self.brief.context)
+            return Trial(situation, measured, self.budget)
+        return Trial(situation, self._outside(configuration, situation, claims), self.budget)
 
     def _outside(
         self, configuration: Configuration, situation: Situation, claims: Sequence[Listed]
     ) -> Measurement | None:
-        """An exact measurement where only claims freed of an assumption speak; sure ranges may rest on what is broken."""
+        """An exact measurement where only mutants freed of an assumption speak."""
         freed = (
             mutant
             for x in claims
@@ -259,22 +260,46 @@ class Bench:
     ) -> None:
         """Judges the wrong versions and mutants that are not refuted yet; where the claim is silent, those freed."""
         versions = self.docket.versions(listed)
-        for name, version in {**versions.named, **versions.mutants}.items() if met else versions.freed.items():
+        # Sure ranges may rest on the assumption that is broken.
+        silent = {} if isinstance(trial.measurement, Sample) else versions.freed
+        for name in (*versions.named, *versions.mutants) if met else silent:
             known = self.versions.get((listed.name, name))
             if known is not None and known.verdict is Verdict.REFUTED:
                 continue
-            if name in versions.named:
-                judgement = self._judge(trial, version)
-            else:
-                doubt = self.doubts.get((listed.name, name), 0.0)
-                judgement = self._counted(trial.challenge(version, listed.claim if met else None, doubt))
-                # Where nothing is random the doubt is infinite, and every measurement counts anew.
-                if math.isfinite(judgement.doubt):
-                    self.doubts[listed.name, name] = max(doubt, judgement.doubt)
+            doubt = self.doubts.get((listed.name, name), 0.0)
+            judgement = self._attempt(trial, listed, name, doubt, met=met)
+            if 0 < judgement.doubt <= doubt:
+                continue
+            # Where nothing is random the doubt is infinite, and every measurement counts anew.
+            if math.isfinite(judgement.doubt):
+                self.doubts[listed.name, name] = max(doubt, judgement.doubt)
             if known is None or _telling(judgement) > _telling(known):
-                situation = trial.situation if name in versions.named else None
-                row = self._row(listed, name, configuration, origin, judgement, situation, 0.0)
+                row = self._version_row(trial, listed, name, configuration, origin, judgement)
                 self.versions[listed.name, name] = row
+
+    def _attempt(self, trial: Trial, listed: Listed, name: str, doubt: float = 0.0, *, met: bool) -> Judgement:
+        versions = self.docket.versions(listed)
+        if name in versions.named:
+            return self._judge(trial, versions.named[name])
+        return self._counted(trial.challenge(versions[name], listed.claim if met else None, doubt))
+
+    def _version_row(
+        self, trial: Trial, listed: Listed, name: str, configuration: Configuration, origin: str, judgement: Judgement
+    ) -> Row:
+        if not name.startswith(LADDER):
+            return self._row(listed, name, configuration, origin, judgement, trial.situation, 0.0)
+        if judgement.verdict is Verdict.CONSISTENT and trial.close(self.docket.versions(listed)[name]):
+            judgement = replace(judgement, reason=UNDECIDED)
+        # There are thousands of mutants, and parameters are most of a row.
+        return self._row(listed, name, configuration, origin, judgement, None, 0.0)
+
+    def replay_version(self, listed: Listed, row: Row) -> Row:
+        """The row of a wrong version or mutant once more."""
+        situation = self.experiment.situation(row.configuration, self.brief.context)
+        trial = self._trial(row.configuration, situation, (listed,))
+        met = not listed.claim.broken_assumption(situation.values, situation.facts)
+        judgement = self._attempt(trial, listed, row.version, met=met)
+        return self._version_row(trial, listed, row.version, row.configuration, row.origin, judgement)
 
     def _fault(self, fault: str, instance: str) -> Row:
         """The row of the first claim that notices a planted fault, or of the first claim if none does."""
@@ -353,7 +378,8 @@ class Bench:
             if candidate not in known:
                 if len(known) >= SHRINKS:
                     return False
-                known[candidate] = self._examine(self.space.configuration(candidate), "shrunk", (listed,))[listed.name]
+                configuration = self.space.configuration(candidate)
+                known[candidate] = self._examine(configuration, "shrunk", (listed,), versions=False)[listed.name]
             return known[candidate].verdict is Verdict.REFUTED
 
         return known[_smallest(self.space, point, refuted)]
@@ -411,6 +437,7 @@ def replayed(brief: Brief, row: Row) -> Row:
         instance = row.origin.removeprefix("instance: ")
         return bench._fault(name, instance)
     if kind in {"wrong", "ladder"}:
-        listed = replace(listed, claim=docket.versions(listed)[row.version])
-    found = bench._examine(row.configuration, row.origin, (listed,))[listed.name]
+        found = bench.replay_version(listed, row)
+    else:
+        found = bench._examine(row.configuration, row.origin, (listed,), versions=False)[listed.name]
     return replace(found, version=row.version, expected=row.expected, curves=row.curves, seconds=row.seconds)

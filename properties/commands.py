@@ -91,9 +91,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return report_on(summary, place, console)
 
 
-def _carried_out(
-    brief: Brief, place: Place, arguments: argparse.Namespace, console: Console
-) -> dict[str, Any]:
+def _carried_out(brief: Brief, place: Place, arguments: argparse.Namespace, console: Console) -> dict[str, Any]:
     progress = Console(stderr=True) if arguments.json else console
     count = arguments.workers or default_workers()
     kept = f"finished tasks are in {place.ledger}; --resume goes on from there"
@@ -106,7 +104,7 @@ def _carried_out(
 
 
 def power(arguments: argparse.Namespace, console: Console) -> int:
-    """The ladder of the chosen claims: from the folder's complete run if it judged them on these terms, else run now."""
+    """The ladder of the chosen claims, from the folder's complete run if that judged them on these terms, else now."""
     brief, place = brief_of(arguments), Place(arguments.output or default_folder())
     chosen = {x.name for x in docket_of(brief).listed}
     summary = known_summary(brief, place) or _carried_out(brief, place, arguments, console)

@@ -74,7 +74,7 @@ class Versions:
         )
 
     def __getitem__(self, name: str) -> Claim:
-        return {**self.named, **self.mutants, **self.freed}[name]
+        return next(kind[name] for kind in (self.mutants, self.named, self.freed) if name in kind)
 
 
 @dataclass(frozen=True)

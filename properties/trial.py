@@ -101,11 +101,12 @@ class Trial:
             return Judgement(Verdict.ERROR, reason=f"{type(failure).__name__}: {' '.join(str(failure).split())}")
 
     def challenge(self, mutant: Claim, claim: Claim | None, doubt: float = 0.0) -> Judgement:
-        """The verdict on a mutant at the least cost: looked at first, weighed only where it looks more broken than ever.
+        """The verdict on a mutant at the least cost: looked at first, weighed where it looks more broken than ever.
 
         A look compares middles of enclosures, or means of the screened replicates. `claim` is what the mutant was made
         of, where that speaks; "assumption not met" where the mutant says nothing here that the claim does not, and
-        where nothing was measured; consistent where it looks true. `doubt` is the largest under which it was not refuted.
+        where nothing was measured; consistent where it looks true. `doubt` is the largest that was weighed
+        before.
         """
         if self.measurement is None:
             return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=NOT_MEASURED)
@@ -122,6 +123,10 @@ class Trial:
             return Judgement(Verdict.ERROR, reason=f"{type(failure).__name__}: {' '.join(str(failure).split())}")
         judgement = replace(self.judge(mutant), doubt=seen) if seen > max(doubt, WEIGHED) else look.judgement(seen)
         return judgement if judgement.verdict is Verdict.REFUTED else replace(judgement, reason=UNDECIDED)
+
+    def close(self, mutant: Claim) -> bool:
+        """Whether the sides are so near that replicates cannot tell which is larger."""
+        return isinstance(self.measurement, Sample) and self._doubt(mutant) <= WEIGHED
 
     def _look(self, claim: Claim) -> "_Look":
         plain = self._plain
@@ -374,9 +379,7 @@ class _Look:
 
     def judgement(self, doubt: float) -> Judgement:
         sides = (self.right, self.left) if self.swapped else (self.left, self.right)
-        return Judgement(
-            Verdict.CONSISTENT, left=self.left, right=self.right, ratio=_quotient(*sides), doubt=doubt
-        )
+        return Judgement(Verdict.CONSISTENT, left=self.left, right=self.right, ratio=_quotient(*sides), doubt=doubt)
 
 
 @dataclass(frozen=True)

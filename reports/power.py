@@ -1,8 +1,8 @@
 """The power of a run: what became of each claim's ladder of mutants, as numbers, a table and a heat map.
 
 A mutant is *false* when a named instance measured exactly has its sides certainly apart the wrong way; *killed* when
-any evidence of the run refuted it; *found*, of the false ones, when the search refuted it away from the named
-instances too. Killing what an instance already shows to be false is no feat: `found` is the score that means something.
+any evidence of the run refuted it; *found*, of the false ones, when the random and steered search refuted it too, which
+knows no instance. Killing what an instance already shows to be false is no feat: `found` is the score that tells.
 """
 
 import re
@@ -15,9 +15,7 @@ from rich.text import Text
 
 from elbound.reports.row import LADDER, UNDECIDED, Row, Verdict
 
-FAMILIES: Final = (
-    *("constant", "coefficient", "exponent", "dropped term", "power", "dropped assumption", "reversed"),
-)
+FAMILIES: Final = (*("constant", "coefficient", "exponent", "dropped term", "power", "dropped assumption", "reversed"),)
 COUNTS: Final = ("total", "false", "killed", "found")
 # A search that came this much closer than every named instance may come closer still.
 AHEAD: Final = 1.01
@@ -33,7 +31,7 @@ def tally(versions: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
     """What became of a claim's mutants, from all rows of its versions.
 
     Mutants that no configuration judged, or that never said more than the claim, are silent and no part of the total.
-    Each survivor has its reason: "resolution", seen broken where the evidence could not decide; "search", closer in
+    Each survivor has its reason: "resolution", the evidence could not decide, though more might; "search", closer in
     the search than on every named instance, so that more search may break it; "loose", the bound leaves room for it.
     """
     families: dict[str, Counter[str]] = {}
@@ -72,7 +70,7 @@ def _place(family: str) -> tuple[int, str]:
 def _fate(judged: Sequence[Row]) -> dict[str, int]:
     refuted = [row for row in judged if row.verdict is Verdict.REFUTED]
     false = any(_named(row) and not row.replicates for row in refuted)
-    found = false and any(not _named(row) for row in refuted)
+    found = false and any(row.origin == "random" for row in refuted)
     return {"total": int(bool(judged)), "false": int(false), "killed": int(bool(refuted)), "found": int(found)}
 
 
@@ -140,14 +138,14 @@ def power_tables(summary: Mapping[str, Any]) -> list[Table | Text]:
             _figure(ladder["smallest_killed_constant"]),
             *(str(reasons[reason]) for reason in ("resolution", "search", "loose")),
         )
-    return [families, claims, Text(sentence(summary), "bold")]
+    return [families, claims, Text(score(summary), "bold")]
 
 
 def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
 
-def sentence(summary: Mapping[str, Any]) -> str:
+def score(summary: Mapping[str, Any]) -> str:
     """The score in words."""
     counts = by_family(summary)["all"]
     if not counts["total"]:

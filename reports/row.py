@@ -37,7 +37,7 @@ class Verdict(enum.StrEnum):
 
 
 LADDER = "ladder: "  # begins the version of a row about a mutant; its family and name follow
-UNDECIDED = "broken as observed, but not decided"  # the reason of a mutant's row where the evidence fell short
+UNDECIDED = "not decided at this resolution"  # the reason of a mutant's row where the evidence fell short
 
 JUDGED = frozenset({Verdict.SUPPORTED, Verdict.CONSISTENT, Verdict.REFUTED})
 

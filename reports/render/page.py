@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from elbound.reports.document import Scalar
 from elbound.reports.ledger import Ledger
-from elbound.reports.power import FAMILIES, sentence, tally, tried
+from elbound.reports.power import FAMILIES, score, tally, tried
 from elbound.reports.render import plots
 from elbound.reports.row import Entry, Row, Verdict
 from elbound.reports.summary import (
@@ -94,7 +94,7 @@ def page(rows: Sequence[Row], entries: Sequence[Entry], run: Mapping[str, Any], 
             claims=claims,
             pictures=_pictures(rows),
             ladder=_heat(views),
-            power=sentence(summary),
+            power=score(summary),
             findings=findings,
             verdicts=sorted({view["verdict"] for view in views}),
         )
@@ -249,7 +249,9 @@ def _witnesses(rows: Sequence[Row]) -> list[tuple[str, Row]]:
 
 def _reasons(versions: Mapping[str, Sequence[Row]]) -> list[tuple[str, int]]:
     """The commonest reasons of errors, with how often each came."""
-    errors = Counter(row.reason for listed in tried(versions).values() for row in listed if row.verdict is Verdict.ERROR)
+    errors = Counter(
+        row.reason for listed in tried(versions).values() for row in listed if row.verdict is Verdict.ERROR
+    )
     ranked = sorted(errors.items(), key=lambda item: (-item[1], item[0]))
     rest = sum(n for _, n in ranked[_REASONS:])
     return ranked[:_REASONS] + ([("other reasons", rest)] if rest else [])
