@@ -125,7 +125,7 @@ def power_tables(summary: Mapping[str, Any]) -> list[Table | Text]:
     for family, counts in by_family(summary).items():
         families.add_row(Text(family), *(f"{counts[name]:,}" for name in ("total", "killed", "false", "found")))
     claims = Table(title="\nThe ladder, claim by claim", title_justify="left", pad_edge=False, box=None)
-    claims.add_column("claim", overflow="fold")
+    claims.add_column("claim", overflow="fold", min_width=32)
     for title in ("killed", "found/false", "certified", "constant", "resolution", "search", "loose"):
         claims.add_column(title, justify="right")
     for name, ladder in claims_of(summary):
