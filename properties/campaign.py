@@ -3,6 +3,7 @@
 A task is a function of its name and the brief alone, so it can run in any process; only the parent writes.
 """
 
+import contextlib
 import importlib
 import math
 import time
@@ -19,10 +20,10 @@ from hypothesis.errors import NoSuchExample
 from elbound.properties.datasets import user_option
 from elbound.properties.docket import PROFILES, Brief, Docket, docket_of
 from elbound.properties.evidence.budget import Budget
-from elbound.properties.experiment import Experiment, Situation
+from elbound.properties.experiment import Experiment, Measurement, Sample, Situation
 from elbound.properties.spaces import Configuration, Space
 from elbound.properties.trial import Judgement, Trial
-from elbound.reports.row import Row, Verdict
+from elbound.reports.row import JUDGED, LADDER, UNDECIDED, Row, Verdict
 from elbound.theory.catalogue import Listed
 from elbound.theory.claim import Claim
 
@@ -105,9 +106,11 @@ class Bench:
     budget: Budget = field(default_factory=Budget)
     rows: list[Row] = field(default_factory=list)
     versions: dict[tuple[str, str], Row] = field(default_factory=dict)
+    doubts: dict[tuple[str, str], float] = field(default_factory=dict)
     judged: dict[tuple[tuple[str, Any], ...], dict[str, Row]] = field(default_factory=dict)
     executions: int = 0
     confirmations: int = 0
+    complete: bool = False
 
     @property
     def space(self) -> Space:
@@ -115,12 +118,15 @@ class Bench:
         return self.experiment.space.with_option("data", option) if option else self.experiment.space
 
     def finished(self) -> tuple[Row, ...]:
-        return (*self.rows, *self.versions.values())
+        """All rows; of mutants that were never judged only where the named instances could not do it either."""
+        spoken = [row for row in self.versions.values() if row.judged or not row.version.startswith(LADDER)]
+        return (*self.rows, *(self.versions.values() if self.complete else spoken))
 
     # What the tasks do
 
     def instances(self) -> None:
         """Judges the named instances, then every planted fault on the instance that must expose it."""
+        self.complete = True
         for name, configuration in self.experiment.instances.items():
             self.judge(configuration, f"instance: {name}")
         if option := user_option(self.brief.context):
@@ -197,7 +203,9 @@ class Bench:
             self.rows += self.judged[key].values()
         return self.judged[key]
 
-    def _examine(self, configuration: Configuration, origin: str, claims: Sequence[Listed]) -> dict[str, Row]:
+    def _examine(
+        self, configuration: Configuration, origin: str, claims: Sequence[Listed], *, versions: bool = True
+    ) -> dict[str, Row]:
         started = time.perf_counter()
         try:
             situation = self.experiment.situation(configuration, self.brief.context)
@@ -211,31 +219,88 @@ class Bench:
             seconds, started = time.perf_counter() - started, time.perf_counter()
             curves = trial.curves(listed.claim) if origin.startswith("instance") and judgement.left is not None else {}
             rows[listed.name] = self._row(listed, "", configuration, origin, judgement, situation, seconds, curves)
-            if judgement.verdict not in {Verdict.ASSUMPTION_NOT_MET, Verdict.ERROR}:
-                self._wrong_versions(trial, listed, configuration, origin)
+            if versions and judgement.verdict is not Verdict.ERROR:
+                met = judgement.verdict is not Verdict.ASSUMPTION_NOT_MET
+                self._try_versions(trial, listed, configuration, origin, met=met)
         return rows
 
     def _trial(self, configuration: Configuration, situation: Situation, claims: Sequence[Listed]) -> Trial:
         # Configurations outside every assumption are set aside before anything is simulated.
-        met = any(not x.claim.broken_assumption(situation.values, situation.facts) for x in claims)
-        measurement = self.experiment.measure(configuration, self.brief.context) if met else None
-        return Trial(situation, measurement, self.budget)
+        if any(not x.claim.broken_assumption(situation.values, situation.facts) for x in claims):
+            measured = self.experiment.measure(configuration, self.brief.context)
+            return Trial(situation, measured, self.budget)
+        return Trial(situation, self._outside(configuration, situation, claims), self.budget)
+
+    def _outside(
+        self, configuration: Configuration, situation: Situation, claims: Sequence[Listed]
+    ) -> Measurement | None:
+        """An exact measurement where only mutants freed of an assumption speak."""
+        freed = (
+            mutant
+            for x in claims
+            for name, mutant in self.docket.versions(x).freed.items()
+            if (x.name, name) not in self.versions or self.versions[x.name, name].verdict is not Verdict.REFUTED
+        )
+        if all(mutant.broken_assumption(situation.values, situation.facts) for mutant in freed):
+            return None
+        with contextlib.suppress(ValueError, ArithmeticError, RuntimeError):
+            measurement = self.experiment.measure(configuration, self.brief.context)
+            return None if isinstance(measurement, Sample) else measurement
+        return None
 
     def _judge(self, trial: Trial, claim: Claim) -> Judgement:
-        judgement = trial.judge(claim)
+        return self._counted(trial.judge(claim))
+
+    def _counted(self, judgement: Judgement) -> Judgement:
         self.executions += judgement.replicates > 0
         self.confirmations += judgement.confirmed
         return judgement
 
-    def _wrong_versions(self, trial: Trial, listed: Listed, configuration: Configuration, origin: str) -> None:
-        for name in listed.claim.versions:
+    def _try_versions(
+        self, trial: Trial, listed: Listed, configuration: Configuration, origin: str, *, met: bool
+    ) -> None:
+        """Judges the wrong versions and mutants that are not refuted yet; where the claim is silent, those freed."""
+        versions = self.docket.versions(listed)
+        # Sure ranges may rest on the assumption that is broken.
+        silent = {} if isinstance(trial.measurement, Sample) else versions.freed
+        for name in (*versions.named, *versions.mutants) if met else silent:
             known = self.versions.get((listed.name, name))
             if known is not None and known.verdict is Verdict.REFUTED:
                 continue
-            judgement = self._judge(trial, listed.claim.version(name))
-            row = self._row(listed, f"wrong: {name}", configuration, origin, judgement, trial.situation, 0.0)
-            if known is None or row.verdict is Verdict.REFUTED or _log_ratio(row) > _log_ratio(known):
+            doubt = self.doubts.get((listed.name, name), 0.0)
+            judgement = self._attempt(trial, listed, name, doubt, met=met)
+            if 0 < judgement.doubt <= doubt:
+                continue
+            # Where nothing is random the doubt is infinite, and every measurement counts anew.
+            if math.isfinite(judgement.doubt):
+                self.doubts[listed.name, name] = max(doubt, judgement.doubt)
+            if known is None or _telling(judgement) > _telling(known):
+                row = self._version_row(trial, listed, name, configuration, origin, judgement)
                 self.versions[listed.name, name] = row
+
+    def _attempt(self, trial: Trial, listed: Listed, name: str, doubt: float = 0.0, *, met: bool) -> Judgement:
+        versions = self.docket.versions(listed)
+        if name in versions.named:
+            return self._judge(trial, versions.named[name])
+        return self._counted(trial.challenge(versions[name], listed.claim if met else None, doubt))
+
+    def _version_row(
+        self, trial: Trial, listed: Listed, name: str, configuration: Configuration, origin: str, judgement: Judgement
+    ) -> Row:
+        if not name.startswith(LADDER):
+            return self._row(listed, name, configuration, origin, judgement, trial.situation, 0.0)
+        if judgement.verdict is Verdict.CONSISTENT and trial.close(self.docket.versions(listed)[name]):
+            judgement = replace(judgement, reason=UNDECIDED)
+        # There are thousands of mutants, and parameters are most of a row.
+        return self._row(listed, name, configuration, origin, judgement, None, 0.0)
+
+    def replay_version(self, listed: Listed, row: Row) -> Row:
+        """The row of a wrong version or mutant once more."""
+        situation = self.experiment.situation(row.configuration, self.brief.context)
+        trial = self._trial(row.configuration, situation, (listed,))
+        met = not listed.claim.broken_assumption(situation.values, situation.facts)
+        judgement = self._attempt(trial, listed, row.version, met=met)
+        return self._version_row(trial, listed, row.version, row.configuration, row.origin, judgement)
 
     def _fault(self, fault: str, instance: str) -> Row:
         """The row of the first claim that notices a planted fault, or of the first claim if none does."""
@@ -314,7 +379,8 @@ class Bench:
             if candidate not in known:
                 if len(known) >= SHRINKS:
                     return False
-                known[candidate] = self._examine(self.space.configuration(candidate), "shrunk", (listed,))[listed.name]
+                configuration = self.space.configuration(candidate)
+                known[candidate] = self._examine(configuration, "shrunk", (listed,), versions=False)[listed.name]
             return known[candidate].verdict is Verdict.REFUTED
 
         return known[_smallest(self.space, point, refuted)]
@@ -337,6 +403,13 @@ def _smallest(space: Space, point: tuple[int, ...], refuted: Any) -> tuple[int, 
         return find(space.points, refuted, settings=options, database_key=key)
     except NoSuchExample:
         return point
+
+
+def _telling(found: Row | Judgement) -> tuple[bool, bool, bool, float]:
+    """How much is learned of a version that must fall: refuted, else seen broken, else judged at a larger ratio."""
+    judged, ratio = found.verdict in JUDGED, found.ratio or 0.0
+    size = math.log(ratio) if judged and ratio > 0 else -math.inf
+    return (found.verdict is Verdict.REFUTED, found.reason == UNDECIDED, judged, size)
 
 
 def _log_ratio(row: Row | None) -> float:
@@ -364,7 +437,8 @@ def replayed(brief: Brief, row: Row) -> Row:
     if kind == "fault":
         instance = row.origin.removeprefix("instance: ")
         return bench._fault(name, instance)
-    if kind == "wrong":
-        listed = replace(listed, claim=listed.claim.version(name))
-    found = bench._examine(row.configuration, row.origin, (listed,))[listed.name]
+    if kind in {"wrong", "ladder"}:
+        found = bench.replay_version(listed, row)
+    else:
+        found = bench._examine(row.configuration, row.origin, (listed,), versions=False)[listed.name]
     return replace(found, version=row.version, expected=row.expected, curves=row.curves, seconds=row.seconds)

@@ -32,7 +32,9 @@ def build_parser() -> Parser:
     verify.add_argument("patterns", nargs="*", metavar="PATTERN", help="claims by name, shell wildcards; all without")
     check = commands.add_parser("check", help="judge the claims of your own Python file")
     check.add_argument("file", type=Path, metavar="FILE.py")
-    for command in (verify, check):
+    power = commands.add_parser("power", help="the ladder of wrong versions: what was killed, what survived and why")
+    power.add_argument("patterns", nargs="*", metavar="PATTERN", help="claims by name, shell wildcards; all without")
+    for command in (verify, check, power):
         _add_run_options(command)
     compare = commands.add_parser("compare", help="what changed from one run to another, and what got worse")
     for side in ("old", "new"):

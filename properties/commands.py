@@ -5,6 +5,7 @@ import json
 import sys
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -18,13 +19,25 @@ from elbound.properties.datasets import USER, user_option
 from elbound.properties.docket import BadInput, Brief, docket_of
 from elbound.properties.experiment import Context
 from elbound.properties.hyperparameters import ALL, HYPERPARAMETERS, SWEEPS
-from elbound.properties.run import Place, carry_out, default_folder, default_workers, prepare, publish, report_on
+from elbound.properties.run import (
+    Place,
+    carry_out,
+    default_folder,
+    default_workers,
+    known_summary,
+    prepare,
+    publish,
+    report_on,
+)
 from elbound.properties.sweep import prepared, settings_of
 from elbound.reports import compare
+from elbound.reports.document import plain
 from elbound.reports.ledger import Ledger
+from elbound.reports.power import full_name, power_of, power_tables
 from elbound.reports.render.page import write_comparison
 from elbound.reports.render.sweep_page import write_sweep
 from elbound.reports.row import Row
+from elbound.reports.summary import exit_code
 from elbound.reports.sweep import sweep_table, sweeps_in
 from elbound.reports.table import figure
 
@@ -43,6 +56,8 @@ def dispatch(arguments: argparse.Namespace) -> int:
     match arguments.command:
         case "verify" | "check":
             return run(arguments, console)
+        case "power":
+            return power(arguments, console)
         case "replay":
             return replay(arguments, console)
         case "report":
@@ -92,15 +107,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     brief, place = brief_of(arguments), Place(arguments.output or default_folder())
     baseline = compare.read_run(arguments.baseline) if arguments.baseline else None
     sweeps_in(place.folder)  # the page will draw them: a malformed record is refused now, not after minutes
-    progress = Console(stderr=True) if arguments.json else console
-    count = arguments.workers or default_workers()
-    kept = f"finished tasks are in {place.ledger}; --resume goes on from there"
-    try:
-        summary = carry_out(brief, place, count=count, resume=arguments.resume, console=progress)
-    except KeyboardInterrupt:
-        raise BadInput(f"interrupted; {kept}") from None
-    except BrokenProcessPool:
-        raise BadInput(f"a worker process died; {kept}") from None
+    summary = _carried_out(brief, place, arguments, console)
     tables = Console(quiet=True) if arguments.json else console
     if arguments.json:
         sys.stdout.write(place.summary.read_text(encoding="utf-8"))
@@ -136,6 +143,31 @@ def _told(found: compare.Comparison, sides: tuple[str, str], place: Place, conso
     console.print(Text(compare.headline(found), "bold"))
     with place.written():
         return write_comparison(found, sides, place.folder)
+
+
+def _carried_out(brief: Brief, place: Place, arguments: argparse.Namespace, console: Console) -> dict[str, Any]:
+    progress = Console(stderr=True) if arguments.json else console
+    count = arguments.workers or default_workers()
+    kept = f"finished tasks are in {place.ledger}; --resume goes on from there"
+    try:
+        return carry_out(brief, place, count=count, resume=arguments.resume, console=progress)
+    except KeyboardInterrupt:
+        raise BadInput(f"interrupted; {kept}") from None
+    except BrokenProcessPool:
+        raise BadInput(f"a worker process died; {kept}") from None
+
+
+def power(arguments: argparse.Namespace, console: Console) -> int:
+    """The ladder of the chosen claims, from the folder's complete run if that judged them on these terms, else now."""
+    brief, place = brief_of(arguments), Place(arguments.output or default_folder())
+    chosen = {x.name for x in docket_of(brief).listed}
+    summary = known_summary(brief, place) or _carried_out(brief, place, arguments, console)
+    summary["claims"] = [x for x in summary["claims"] if full_name(x) in chosen]
+    if arguments.json:
+        sys.stdout.write(json.dumps(plain(power_of(summary)), indent=1, allow_nan=False) + "\n")
+    else:
+        console.print(*power_tables(summary), sep="\n")
+    return exit_code(summary)
 
 
 def replay(arguments: argparse.Namespace, console: Console) -> int:

@@ -5,7 +5,7 @@ import fnmatch
 import importlib.util
 import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -13,9 +13,10 @@ from pathlib import Path
 from sympy import Eq
 
 from elbound.properties.experiment import Context, Experiment, experiments, experiments_in
-from elbound.reports.row import Entry
+from elbound.properties.mutants import Family, ladder
+from elbound.reports.row import LADDER, Entry
 from elbound.theory.catalogue import Listed, catalogue, listed_in, references
-from elbound.theory.claim import Fact, to_latex
+from elbound.theory.claim import Claim, Fact, to_latex
 from elbound.theory.papers import SENTENCES
 
 
@@ -54,6 +55,30 @@ class Brief:
 
 
 @dataclass(frozen=True)
+class Versions:
+    """What is tried beside a claim: its named wrong versions, and its ladder by the versions' names in rows.
+
+    `freed` are the mutants that lack an assumption, and are judged where the claim is silent; `mutants` all others.
+    """
+
+    named: Mapping[str, Claim]
+    mutants: Mapping[str, Claim]
+    freed: Mapping[str, Claim]
+
+    @staticmethod
+    def of(claim: Claim) -> "Versions":
+        rungs = [(x.family is Family.ASSUMPTION, f"{LADDER}{x.family}: {x.name}", x.claim) for x in ladder(claim)]
+        return Versions(
+            named={f"wrong: {name}": claim.version(name) for name in claim.versions},
+            mutants={name: mutant for free, name, mutant in rungs if not free},
+            freed={name: mutant for free, name, mutant in rungs if free},
+        )
+
+    def __getitem__(self, name: str) -> Claim:
+        return next(kind[name] for kind in (self.mutants, self.named, self.freed) if name in kind)
+
+
+@dataclass(frozen=True)
 class Docket:
     """The claims on trial and the experiments that can judge them."""
 
@@ -68,6 +93,16 @@ class Docket:
     def complete(self) -> bool:
         """Whether the whole catalogue is on trial, so that every planted fault has the claims that notice it."""
         return {x.name for x in catalogue()} <= {x.name for x in self.listed}
+
+    def versions(self, listed: Listed) -> "Versions":
+        """What is tried beside the claim itself, made once per process: it takes a few milliseconds."""
+        if listed.name not in self._versions:
+            self._versions[listed.name] = Versions.of(listed.claim)
+        return self._versions[listed.name]
+
+    @cached_property
+    def _versions(self) -> dict[str, "Versions"]:
+        return {}
 
     def entries(self) -> list[Entry]:
         """What reports say of each claim."""

@@ -204,6 +204,20 @@ def publish(ledger_path: Path, place: Place) -> dict[str, Any]:
     return summary
 
 
+def known_summary(brief: Brief, place: Place) -> dict[str, Any] | None:
+    """The summary of a complete run on these terms that judged at least these claims, if the folder holds one."""
+    if not place.ledger.is_file():
+        return None
+    wanted = facts_of(brief)
+    with Ledger.open(place.ledger, readonly=True) as ledger:
+        known = ledger.run
+        same = all(known.get(term) == wanted[term] for term in TERMS if term != "patterns")
+        judged = {entry.name for entry in ledger.entries()} >= {x.name for x in docket_of(brief).listed}
+        if not (ledger.closed and same and judged):
+            return None
+        return summarise(ledger.rows(), ledger.entries(), known)
+
+
 def report_on(summary: Mapping[str, Any], place: Place, console: Console) -> int:
     """Prints the tables and returns the exit code."""
     show(summary, console, place.page)

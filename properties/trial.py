@@ -8,7 +8,7 @@ Series: local slopes, reported, never counted as refuted.
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -27,8 +27,8 @@ from elbound.properties.evidence.betting import (
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.evidence.rates import Means, verdict_of_rate
-from elbound.properties.experiment import Along, Everywhere, Exact, Measurement, Sample, Series, Situation
-from elbound.reports.row import Verdict
+from elbound.properties.experiment import Along, Curve, Everywhere, Exact, Measurement, Sample, Series, Situation
+from elbound.reports.row import UNDECIDED, Verdict
 from elbound.theory.claim import Claim
 from elbound.theory.evaluate import CannotEvaluate, Evaluation, Slope, symbols_of
 from elbound.theory.symbols import n
@@ -41,6 +41,11 @@ SLOPE_BAND: Final = 0.05
 ROUNDING_SHARE: Final = 1e-9
 TINY: Final = 1e-300
 CURVE_POINTS: Final = 16
+# A mean nearer to zero than so many standard errors seldom passes the screen, whose evidence grows as exp(z^2 / 2): it
+# is not weighed. That can only spare a mutant, never refute one.
+WEIGHED: Final = 3.0
+NOT_MEASURED: Final = "nothing was measured here"
+NO_STRONGER: Final = "no stronger than the claim here"
 # What evidence rests on: declared sure ranges and replicates, or the ranges alone.
 EVIDENCE: Final = "sure range"
 SURE: Final = "sure range alone"
@@ -51,7 +56,8 @@ class Judgement:
     """What one configuration says of one relation.
 
     `ratio` is left over right as observed (for >=, right over left), `certified_ratio` what is certain of it,
-    `resolution` the factor of violation that this evidence would have refuted.
+    `resolution` the factor of violation that this evidence would have refuted, `doubt` by how many standard errors a
+    mutant was seen broken.
     """
 
     verdict: Verdict
@@ -67,6 +73,7 @@ class Judgement:
     replicates: int = 0
     vacuous: bool = False
     confirmed: bool = False
+    doubt: float = 0.0
 
 
 class Trial:
@@ -78,6 +85,7 @@ class Trial:
     def __init__(self, situation: Situation, measurement: Measurement | None, budget: Budget) -> None:
         self.situation, self.measurement, self.budget = situation, measurement, budget
         self._stages: dict[str, list[Evaluation]] = {"screen": [], "confirm": []}
+        self._looks: dict[Any, _Look] = {}
 
     def judge(self, claim: Claim) -> Judgement:
         """The verdict on the claim here. What cannot be evaluated is an error, never evidence."""
@@ -91,6 +99,70 @@ class Trial:
             return self._exact(claim)
         except (CannotEvaluate, ValueError, ArithmeticError, KeyError, RuntimeError) as failure:
             return Judgement(Verdict.ERROR, reason=f"{type(failure).__name__}: {' '.join(str(failure).split())}")
+
+    def challenge(self, mutant: Claim, claim: Claim | None, doubt: float = 0.0) -> Judgement:
+        """The verdict on a mutant at the least cost: looked at first, weighed where it looks more broken than ever.
+
+        A look compares middles of enclosures, or means of the screened replicates. `claim` is what the mutant was made
+        of, where that speaks; "assumption not met" where the mutant says nothing here that the claim does not, and
+        where nothing was measured; consistent where it looks true. `doubt` is the largest that was weighed
+        before.
+        """
+        if self.measurement is None:
+            return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=NOT_MEASURED)
+        if claim is None and (broken := mutant.broken_assumption(self.situation.values, self.situation.facts)):
+            return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=broken)
+        try:
+            look = self._look(mutant)
+            if claim is not None and look.no_stronger_than(self._known_look(claim)):
+                return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=NO_STRONGER)
+            if not look.broken:
+                return look.judgement(0.0)
+            seen = self._doubt(mutant)
+        except (CannotEvaluate, ValueError, ArithmeticError, KeyError, RuntimeError) as failure:
+            return Judgement(Verdict.ERROR, reason=f"{type(failure).__name__}: {' '.join(str(failure).split())}")
+        judgement = replace(self.judge(mutant), doubt=seen) if seen > max(doubt, WEIGHED) else look.judgement(seen)
+        return judgement if judgement.verdict is Verdict.REFUTED else replace(judgement, reason=UNDECIDED)
+
+    def close(self, mutant: Claim) -> bool:
+        """Whether the sides are so near that replicates cannot tell which is larger."""
+        return isinstance(self.measurement, Sample) and self._doubt(mutant) <= WEIGHED
+
+    def _look(self, claim: Claim) -> "_Look":
+        plain = self._plain
+        if isinstance(self.measurement, Sample) and not (claim.affine(claim.left) and claim.affine(claim.right)):
+            plain = self._screened
+        with np.errstate(all="ignore"):
+            return _Look.of(claim.relation, *(float(np.mean(plain(side))) for side in (claim.left, claim.right)))
+
+    def _known_look(self, claim: Claim) -> "_Look":
+        key = (claim.relation.func, claim.left, claim.right)
+        if key not in self._looks:
+            self._looks[key] = self._look(claim)
+        return self._looks[key]
+
+    def _doubt(self, claim: Claim) -> float:
+        """By how many standard errors the sides differ; infinite where nothing is random."""
+        if not isinstance(self.measurement, Sample):
+            return math.inf
+        difference = np.atleast_1d(self._screened(claim.left) - self._screened(claim.right))
+        error = float(np.std(difference)) / math.sqrt(difference.size)
+        return abs(float(np.mean(difference))) / error if error > 0 else math.inf
+
+    @property
+    def _screened(self) -> Evaluation:
+        return next(self._draws("screen", self.budget.screen_replicates))
+
+    @cached_property
+    def _plain(self) -> Evaluation:
+        """Plain numbers: the screened replicates' means, or the middles of what is enclosed."""
+        assert self.measurement is not None
+        if isinstance(self.measurement, Sample):
+            measured, observables = self._screened.values, self.measurement.ranges
+            means = {symbol: _means(measured[symbol]) for symbol in observables}
+            return Evaluation(measured | means, Replicates())
+        middles = {symbol: _middles(value) for symbol, value in self.measurement.values.items()}
+        return Evaluation(dict(self.situation.values) | middles, Replicates())
 
     @cached_property
     def _enclosed(self) -> Evaluation:
@@ -295,6 +367,42 @@ def _columns(places: Iterable[dict[str, float]]) -> dict[str, list[float]]:
 
 
 @dataclass(frozen=True)
+class _Look:
+    """Both sides of a relation at first sight: the values, or the means, of two numbers that are to be compared."""
+
+    left: float
+    right: float
+    swapped: bool
+    two_sided: bool
+
+    @staticmethod
+    def of(relation: Relational, left: float, right: float) -> "_Look":
+        if not (math.isfinite(left) and math.isfinite(right)):
+            raise ValueError(f"the sides are {left:.6g} and {right:.6g}; finite numbers are needed")
+        return _Look(left, right, isinstance(relation, Ge), isinstance(relation, Eq))
+
+    @property
+    def excess(self) -> float:
+        """How far the side claimed to be smaller lies above the other."""
+        return self.right - self.left if self.swapped else self.left - self.right
+
+    @property
+    def broken(self) -> bool:
+        return self.excess != 0 if self.two_sided else self.excess > 0
+
+    def no_stronger_than(self, other: "_Look") -> bool:
+        """Whether the other implies this here; for an equality, whether it says the same."""
+        if (self.swapped, self.two_sided) != (other.swapped, other.two_sided):
+            return False
+        gained, scale = self.excess - other.excess, max(map(abs, (self.left, self.right, other.left, other.right)))
+        return (abs(gained) if self.two_sided else gained) <= AGREEMENT * scale
+
+    def judgement(self, doubt: float) -> Judgement:
+        sides = (self.right, self.left) if self.swapped else (self.left, self.right)
+        return Judgement(Verdict.CONSISTENT, left=self.left, right=self.right, ratio=_quotient(*sides), doubt=doubt)
+
+
+@dataclass(frozen=True)
 class _Bet:
     """A relation ready for betting: which sides, which sure ranges, what the ranges alone decide."""
 
@@ -440,6 +548,20 @@ def _single(interval: Interval) -> Interval:
 
 def _middle(interval: Interval) -> float:
     return float(interval.middle)
+
+
+def _means(value: Any) -> Any:
+    """The mean over replicates, or the curve of means."""
+    if callable(value):
+        return lambda index: np.mean(value(index), axis=-1, keepdims=True)
+    return np.mean(value, axis=-1, keepdims=True)
+
+
+def _middles(value: Interval | Curve) -> Any:
+    """The middle of an enclosure, or the curve of middles."""
+    if isinstance(value, Interval):
+        return value.middle
+    return lambda index: Interval.of(value(Interval.of(index))).middle
 
 
 def _quotient(small: float, large: float) -> float | None:

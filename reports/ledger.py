@@ -117,6 +117,8 @@ class Ledger:
                 _set_aside(path)
             path.touch(exist_ok=False)
             ledger = cls(path, _connect(path, readonly=False))
+            # A row of a kilobyte would spill from a page of the usual four kilobytes into one of its own.
+            ledger._connection.execute("PRAGMA page_size = 16384")
             ledger._connection.execute("PRAGMA journal_mode = WAL")
             with ledger._transaction() as connection:
                 for statement in _TABLES.values():

@@ -36,6 +36,9 @@ class Verdict(enum.StrEnum):
     ERROR = "error"
 
 
+LADDER = "ladder: "  # begins the version of a row about a mutant; its family and name follow
+UNDECIDED = "not decided at this resolution"  # the reason of a mutant's row where the evidence fell short
+
 JUDGED = frozenset({Verdict.SUPPORTED, Verdict.CONSISTENT, Verdict.REFUTED})
 
 
@@ -43,7 +46,8 @@ JUDGED = frozenset({Verdict.SUPPORTED, Verdict.CONSISTENT, Verdict.REFUTED})
 class Row(Document):
     """One claim (or one wrong version of it) judged in one configuration.
 
-    claim is the key, or key/part; version is "" for the claim itself, else "wrong: ..." or "fault: ...".
+    claim is the key, or key/part; version is "" for the claim itself, else "wrong: ...", "fault: ..." or
+    "ladder: family: name".
     left, right are the two sides with the measurement's error; ratio is left / right in the direction of the
     relation, certified_ratio its certified lower end; log_e the log of the evidence against the claim.
     curves hold what a plot over an index needs ("x", "observed", "bound", "low", "high").

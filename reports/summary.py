@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from elbound.reports.document import integer, mapping, number, plain, record, scalar, several, text
+from elbound.reports.power import tally, tried
 from elbound.reports.row import JUDGED, Entry, Row, Verdict
 
 SCHEMA = 1
@@ -146,7 +147,7 @@ def instances_of(rows: Sequence[Row]) -> dict[str, Row]:
 
 def versions_of(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> list[str]:
     """The versions that must fall: those the catalogue names, then those that only rows name."""
-    return [*entry.versions, *sorted(v for v in versions if v and v not in entry.versions)]
+    return [*entry.versions, *sorted(v for v in tried(versions) if v and v not in entry.versions)]
 
 
 def _witness(row: Row | None) -> dict[str, Any] | None:
@@ -216,7 +217,7 @@ def _claim(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> dict[str, Any
             "certified_ratio": sharpest and sharpest.certified_ratio,
             "at": dict(sharpest.configuration) if sharpest else {},
         },
-        "mutants": {"named": named, "ladder": {"total": 0, "false": 0, "killed": 0, "survivors": []}},
+        "mutants": {"named": named, "ladder": tally(versions)},
         "data": dict(sorted(Counter(row.data for row in judged if row.data).items())),
         "witness": _witnesses(rows),
     }
@@ -234,7 +235,7 @@ def _finding(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> dict[str, A
 
 
 def _errors(versions: Mapping[str, Sequence[Row]]) -> int:
-    return sum(row.verdict is Verdict.ERROR for listed in versions.values() for row in listed)
+    return sum(row.verdict is Verdict.ERROR for listed in tried(versions).values() for row in listed)
 
 
 def named_versions(summary: Mapping[str, Any]) -> tuple[int, int]:

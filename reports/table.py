@@ -12,7 +12,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from elbound.reports.row import JUDGED, Row, Verdict
+from elbound.reports.row import JUDGED, LADDER, Row, Verdict
 from elbound.reports.summary import NOT_JUDGED, headline
 
 _STYLES = {
@@ -124,6 +124,8 @@ class Progress:
     def finish(self, task: str, rows: Iterable[Row]) -> None:
         """Counts one finished task; refutations that were not asked for and errors are told at once."""
         for row in rows:
+            if row.version.startswith(LADDER):
+                continue
             unexpected = row.verdict is Verdict.REFUTED and not row.expected
             self._verdicts["unexpectedly refuted" if unexpected else str(row.verdict)] += 1
             if unexpected or row.verdict is Verdict.ERROR:

@@ -3,6 +3,7 @@
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 from typing import Any, Final
 
 from sympy import Eq, Expr, Ge, Indexed, Le, Rational, Rel, Symbol, latex, sympify
@@ -70,7 +71,7 @@ class Setting:
         """Whether experiments on this setting can judge claims about the other."""
         return self == other or (self.refines is not None and self.refines.serves(other))
 
-    @property
+    @cached_property
     def symbols(self) -> frozenset[Any]:
         return frozenset(self.parameters) | frozenset(self.observables)
 
@@ -125,26 +126,22 @@ class Claim:
                 raise ClaimError(f"assumption: {assumption!r} is neither a relation left open by sympy nor a fact")
 
     def _check_symbols(self, where: str, relation: Relational) -> None:
-        names = {str(x): x for x in self.setting.symbols}
-        for symbol in sorted(symbols_of(relation.lhs) | symbols_of(relation.rhs), key=str):
-            if symbol not in self.setting.symbols and symbol not in self.where:
-                known = ", ".join(sorted(names))
-                twin = (
-                    " (another symbol of that name: import it from elbound.theory.symbols)"
-                    if str(symbol) in names
-                    else ""
-                )
-                raise ClaimError(f"{where}: unknown symbol {symbol}{twin}; setting {self.setting.name} has {known}")
+        unknown = (symbols_of(relation.lhs) | symbols_of(relation.rhs)) - self.setting.symbols - self.where.keys()
+        if unknown:
+            symbol, names = min(unknown, key=str), sorted(map(str, self.setting.symbols))
+            twin = " (another symbol of that name: import it from elbound.theory.symbols)" * (str(symbol) in names)
+            known = ", ".join(names)
+            raise ClaimError(f"{where}: unknown symbol {symbol}{twin}; setting {self.setting.name} has {known}")
 
     def expanded(self, expression: Any) -> Any:
         """An expression or relation with the definitions of `where` put in."""
         return expression.xreplace(dict(self.where))
 
-    @property
+    @cached_property
     def left(self) -> Expr:
         return self.expanded(self.relation.lhs)
 
-    @property
+    @cached_property
     def right(self) -> Expr:
         return self.expanded(self.relation.rhs)
 
@@ -177,8 +174,7 @@ class Claim:
 
     def affine(self, expression: Expr) -> bool:
         """Whether the expectation of the expression is its value at the expected observables."""
-        bases = set(self.setting.observables)
-        return degree(expression, lambda e: e in bases or (isinstance(e, Indexed) and e.base in bases)) <= 1
+        return _degree(expression, frozenset(self.setting.observables)) <= 1
 
     def broken_assumption(self, values: Mapping[Any, Any], facts: frozenset[Fact]) -> str:
         """The first assumption that does not hold at these values, in words; empty when all hold."""
@@ -232,6 +228,11 @@ class Claim:
     def _latex(self, side: Expr) -> str:
         text = to_latex(side)
         return rf"\mathbb{{E}}\left[{text}\right]" if self.setting.random and self.observed(side) else text
+
+
+@cache
+def _degree(expression: Expr, observables: frozenset[Any]) -> float:
+    return degree(expression, lambda e: e in observables or (isinstance(e, Indexed) and e.base in observables))
 
 
 def to_latex(expression: Any) -> str:

@@ -5,7 +5,7 @@ operation over its index, and every number reaches the arithmetic exactly.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import reduce
+from functools import cache, reduce
 from math import fsum
 from typing import Any, Final, Protocol
 
@@ -142,6 +142,7 @@ class Evaluation:
         self.values = dict(values)
         self._arithmetic = arithmetic
         self._known: dict[Expr, Any] = {}
+        self._outer: tuple[Symbol, Evaluation] | None = None
 
     def __call__(self, expression: Expr) -> Any:
         if expression not in self._known:
@@ -149,6 +150,9 @@ class Evaluation:
         return self._known[expression]
 
     def _value(self, e: Expr) -> Any:
+        # What does not move with the index of a sum is known outside it, or will be.
+        if self._outer is not None and self._outer[0] not in symbols_of(e):
+            return self._outer[1](e)
         if isinstance(e, Symbol):
             return self._lookup(e)
         if isinstance(e, Rational):
@@ -213,8 +217,7 @@ class Evaluation:
             return self._arithmetic.rational(0, 1)
         indices = self._arithmetic.indices(first, last)
         # An inner sum that moves with this index has ragged limits: its terms are taken one by one.
-        ragged = any(index in inner.free_symbols for inner in term.atoms(Sum, harmonic))
-        if ragged or isinstance(indices, range):
+        if _ragged(term, index) or isinstance(indices, range):
             one_by_one = range(first, last + 1)
             places = one_by_one if isinstance(indices, range) else [self._arithmetic.rational(j, 1) for j in one_by_one]
             return self._arithmetic.total([self._at(index, place)(term) for place in places])
@@ -223,7 +226,7 @@ class Evaluation:
 
     def _at(self, index: Symbol, value: Any) -> "Evaluation":
         inner = Evaluation(self.values | {index: value}, self._arithmetic)
-        inner._known = {e: known for e, known in self._known.items() if index not in e.free_symbols}
+        inner._outer = (index, self)
         return inner
 
 
@@ -237,13 +240,24 @@ def evaluate(expression: Expr, values: Values, arithmetic: Arithmetic | None = N
     return Evaluation(values, arithmetic or Floats())(expression)
 
 
+@cache
+def _ragged(term: Expr, index: Symbol) -> bool:
+    return any(index in symbols_of(inner) for inner in term.atoms(Sum, harmonic))
+
+
+@cache
 def symbols_of(expression: Expr) -> frozenset[Any]:
     """The symbols and curves an expression asks for, without the indices of its sums."""
-    bound = {limit[0] for total in expression.atoms(Sum) for limit in total.limits}
-    bound |= {slope.args[1] for slope in expression.atoms(Slope)}
-    bases = {indexed.base for indexed in expression.atoms(Indexed)}
-    labels = {base.label for base in bases}
-    return frozenset(bases | {x for x in expression.atoms(Symbol) if x not in bound and x not in labels})
+    if isinstance(expression, Symbol):
+        return frozenset({expression})
+    if isinstance(expression, Indexed):
+        return frozenset({expression.base}).union(*map(symbols_of, expression.indices))
+    if isinstance(expression, Sum):
+        bounds = (bound for limit in expression.limits for bound in limit[1:])
+        inside = symbols_of(expression.function).union(*map(symbols_of, bounds))
+        return inside - {limit[0] for limit in expression.limits}
+    found = frozenset[Any]().union(*map(symbols_of, expression.args))
+    return found - {expression.args[1]} if isinstance(expression, Slope) else found
 
 
 def degree(expression: Expr, of: Callable[[Expr], bool]) -> float:

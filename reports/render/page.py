@@ -16,6 +16,7 @@ from elbound.reports.compare import Change, Comparison, notes
 from elbound.reports.compare import headline as compared
 from elbound.reports.document import Scalar
 from elbound.reports.ledger import Ledger
+from elbound.reports.power import FAMILIES, score, tally, tried
 from elbound.reports.render import plots
 from elbound.reports.row import Entry, Row, Verdict
 from elbound.reports.summary import (
@@ -105,6 +106,8 @@ def page(
             claims=claims,
             pictures=_pictures(rows),
             sweeps=[(sweep, figures(sweep)) for sweep in sweeps],
+            ladder=_heat(views),
+            power=score(summary),
             findings=findings,
             verdicts=_by(views, lambda view: view["verdict"]),
             settings=_by(views, lambda view: view["entry"].setting),
@@ -240,9 +243,24 @@ def _view(entry: Entry, versions: Mapping[str, Sequence[Row]], papers: Mapping[s
         "instances": instances_of(rows),
         "versions": named,
         "killed": sum(version["killed"] for version in named),
+        "ladder": tally(versions),
         "reasons": _reasons(versions),
         "figures": _figures(where, rows),
     }
+
+
+def _heat(views: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The ladder as a table of shades: a claim to a row, a family to a column, nine shades of the share killed."""
+    shown = [view for view in views if view["ladder"]["total"]]
+    families = [name for name in FAMILIES if any(name in view["ladder"]["families"] for view in shown)]
+    rows = [(view, [_shade(view["ladder"]["families"].get(family)) for family in families]) for view in shown]
+    return {"families": families, "rows": rows}
+
+
+def _shade(counts: Mapping[str, int] | None) -> tuple[str, int]:
+    if counts is None:
+        return "", 0
+    return f"{counts['killed']}/{counts['total']}", round(8 * counts["killed"] / counts["total"])
 
 
 def _version(name: str, rows: Sequence[Row]) -> dict[str, Any]:
@@ -268,7 +286,9 @@ def _witnesses(rows: Sequence[Row]) -> list[tuple[str, Row]]:
 
 def _reasons(versions: Mapping[str, Sequence[Row]]) -> list[tuple[str, int]]:
     """The commonest reasons of errors, with how often each came."""
-    errors = Counter(row.reason for listed in versions.values() for row in listed if row.verdict is Verdict.ERROR)
+    errors = Counter(
+        row.reason for listed in tried(versions).values() for row in listed if row.verdict is Verdict.ERROR
+    )
     ranked = sorted(errors.items(), key=lambda item: (-item[1], item[0]))
     rest = sum(n for _, n in ranked[_REASONS:])
     return ranked[:_REASONS] + ([("other reasons", rest)] if rest else [])
