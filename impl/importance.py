@@ -63,7 +63,7 @@ class PosteriorPair:
 
     @property
     def chi2(self) -> float:
-        """chi^2 divergence E w^2 - 1 of posterior from proposal: infinite for Q >= 2 P, and where it exceeds 1.8e308."""
+        """chi^2 divergence E w^2 - 1 of posterior from proposal: infinite for Q >= 2 P, and above 1.8e308."""
         P, Q = self.posterior_precision, self.proposal_precision
         if Q >= 2 * P:
             return inf

@@ -1,9 +1,9 @@
 """The adversary: a search for the configuration at which an inequality is sharpest, on the integer grid of a space.
 
-It opens with the starts it is given, the corners and an even spread; climbs from the best of them, one axis or the
-gradient at a time; runs CMA-ES where the climb ended; and starts again from the next best. Moves come in generations, so
-that whoever measures may measure a generation at once. It knows no claim, only a value for each point, and whether a
-point can have one: that is known by the configuration alone, so the edge of the assumptions is found for nothing.
+It opens with the simplest point, an even spread, and corners of what the assumptions admit; climbs from the best by
+moves of a few axes and along the gradient; runs CMA-ES where the climb ended; and starts again from another corner. Moves
+come in generations. It knows no claim, only values of points, and which points can have one: that is known by the
+configuration alone, so the edge of the assumptions is found without measuring anything.
 """
 
 import importlib
@@ -12,7 +12,7 @@ import math
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +21,7 @@ from scipy.stats import qmc
 from elbound.properties.spaces import Choice, Count, Space
 
 Point = tuple[int, ...]
+Admits = Callable[[Point], bool]
 
 GENERATION: Final = 8
 # Draws for each point that is wanted, until one meets the assumptions; none of them is measured.
@@ -40,11 +41,16 @@ RESOLUTION: Final = 14
 
 @dataclass(frozen=True)
 class Effort:
-    """Evaluations for each claim, a seed, and whether the named instances are kept from the search."""
+    """Evaluations in all, a seed, and whether the named instances are kept from the search."""
 
     evaluations: int
     seed: int = 1
     hide_instances: bool = False
+
+    @staticmethod
+    def of(evaluations: int, share: float, seed: int = 1, *, hide_instances: bool = False) -> "Effort":
+        """The effort for an experiment that gets this share of the evaluations."""
+        return Effort(math.ceil(evaluations * share), seed, hide_instances)
 
     @property
     def opening(self) -> int:
@@ -56,18 +62,27 @@ class Effort:
         return zlib.crc32("\n".join((str(self.seed), *names)).encode())
 
 
-def opening(space: Space, admits: Callable[[Point], bool], count: int, seed: int) -> list[Point]:
-    """At most `count` admitted points: all axes at their simple end, corners of what is admitted, and a Halton set."""
+def beside(space: Space, admits: Sequence[Admits], point: Point) -> list[Point]:
+    """For each way to be admitted the point or one a step away: on the grid an edge of what is admitted is missed."""
+    steps = [(*point[:k], j, *point[k + 1 :]) for k, x in enumerate(point) for j in (x - 1, x + 1)]
+    valid = [p for p in steps if all(0 <= j < axis.size for j, axis in zip(p, space.axes, strict=True))]
+    return [p for admitted in admits for p in itertools.islice(filter(admitted, (point, *valid)), 1)]
+
+
+def opening(space: Space, admits: Sequence[Admits], count: int, seed: int) -> list[Point]:
+    """At most `count` points that are admitted in some way: the simplest, a Halton set, and corners of each way."""
     dimension, random = len(space.axes), np.random.default_rng(seed)
     cubes = qmc.Halton(dimension, rng=random).random(ATTEMPTS * count).tolist()
-    spread = (p for p in dict.fromkeys(space.from_cube(cube) for cube in cubes) if admits(p))
-    even = list(itertools.islice(spread, count))
-    simple = [p for p in [(0,) * dimension] if admits(p)]
-    corners = (corner(space, admits, p, random) for p in even[: count // 2])
-    return list(dict.fromkeys((*simple, *corners, *even)))[:count]
+    spread = dict.fromkeys(map(space.from_cube, ([0.0] * dimension, *cubes)))
+    even = list(itertools.islice((p for p in spread if any(x(p) for x in admits)), count))
+    corners: list[Point] = []
+    for admitted in itertools.islice(itertools.cycle(admits), count // 2):
+        start = next((p for p in even[len(corners) :] if admitted(p)), None)
+        corners += [] if start is None else [corner(space, admitted, start, random)]
+    return list(dict.fromkeys((*even[: count - len(corners)], *corners)))
 
 
-def corner(space: Space, admits: Callable[[Point], bool], point: Point, random: np.random.Generator) -> Point:
+def corner(space: Space, admits: Admits, point: Point, random: np.random.Generator) -> Point:
     """A corner of what is admitted: from an admitted point, one axis after the other is moved as far as it may be.
 
     Sharp cases of theorems like to lie where several parameters are extreme at once.
@@ -79,7 +94,7 @@ def corner(space: Space, admits: Callable[[Point], bool], point: Point, random: 
     return point
 
 
-def edge(space: Space, admits: Callable[[Point], bool], point: Point, k: int, end: int) -> int:
+def edge(space: Space, admits: Admits, point: Point, k: int, end: int) -> int:
     """The farthest place from an admitted point towards an end of axis k that bisection finds admitted."""
 
     def admitted(place: int) -> bool:
@@ -96,41 +111,45 @@ def edge(space: Space, admits: Callable[[Point], bool], point: Point, k: int, en
 
 @dataclass
 class Climb:
-    """A search for the largest value over a space, as long as evaluations are left; a function of its fields alone.
+    """A search for the largest value over a space; a function of its fields alone.
 
-    `value` gives the values of a generation of admitted points, -inf where there is none. `known` holds values found
-    before, which cost nothing, and then all that were found.
+    `measure` finds the values of a generation of admitted points and adds them to `known`, where -inf, or nothing,
+    says that there is none. What is known before costs nothing.
     """
 
     space: Space
-    admits: Callable[[Point], bool]
-    value: Callable[[Sequence[Point]], Sequence[float]]
+    admits: Admits
+    measure: Callable[[Sequence[Point]], None]
+    known: dict[Point, float]
     evaluations: int
     seed: int
-    known: dict[Point, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._random = np.random.default_rng(self.seed)
         # How likely an axis is tried: more after a gain, less where it moved nothing.
         self._weights = np.ones(len(self.space.axes))
 
-    def run(self) -> None:
-        """Climbs and explores from the best known point, then from the next best, then from anywhere."""
-        starts = sorted((p for p, v in self.known.items() if v > -math.inf), key=lambda p: -self.known[p])
+    def run(self) -> int:
+        """Climbs and explores from the best known point, then from corners elsewhere; the evaluations left."""
+        start: Point | None = max(self.known, key=self.value, default=None)
         for attempt in itertools.count():
-            start = starts[attempt] if attempt < len(starts) else self._anywhere()
-            if start is None or self.evaluations <= 0:
-                return
+            if self.evaluations <= 0 or (start := start or self._anywhere()) is None:
+                return self.evaluations
             self._explore(self._ascend(start), attempt)
-            self._weights = np.sqrt(self._weights)
+            self._weights, start = np.sqrt(self._weights), None
+        raise AssertionError
 
-    def ask(self, points: Iterable[Point]) -> dict[Point, float]:
-        """The values of a generation: known ones cost nothing, and past the budget there are none."""
-        generation = dict.fromkeys(points)
+    def value(self, point: Point) -> float:
+        """What is known of a point."""
+        return self.known.get(point, -math.inf)
+
+    def ask(self, points: Iterable[Point]) -> list[Point]:
+        """Measures a generation, known points for nothing and none past the budget, and returns it."""
+        generation = list(dict.fromkeys(points))
         fresh = [p for p in generation if p not in self.known and self.admits(p)][: max(self.evaluations, 0)]
         self.evaluations -= len(fresh)
-        self.known |= dict(zip(fresh, self.value(fresh), strict=True)) if fresh else {}
-        return {p: self.known.get(p, -math.inf) for p in generation}
+        self.measure(fresh)
+        return generation
 
     def _anywhere(self) -> Point | None:
         """A new corner of what is admitted, from a random point."""
@@ -147,14 +166,10 @@ class Climb:
     def _ascend(self, point: Point) -> Point:
         failures = 0
         while failures < PATIENCE and self.evaluations > 0:
-            before = self.known.get(point, -math.inf)
+            before = self.value(point)
             point = self._along_gradient(self._along_axes(point))
-            failures = 0 if self.known.get(point, -math.inf) > before + WORTH else failures + 1
+            failures = 0 if self.value(point) > before + WORTH else failures + 1
         return point
-
-    def _best(self, point: Point, points: Iterable[Point]) -> Point:
-        values = self.ask(points)
-        return max((point, *values), key=lambda p: self.known.get(p, -math.inf))
 
     def _along_axes(self, point: Point) -> Point:
         """The best of a generation of moves of one, two or three axes, and of longer moves the same way."""
@@ -163,14 +178,13 @@ class Climb:
             axes = self._axes(1 if j < GENERATION // 2 else 2 + j % 2)
             if (moved := self._moved(point, axes)) is not None:
                 moves[moved] = axes
-        values, here = self.ask(moves), self.known.get(point, -math.inf)
+        best = max((point, *self.ask(moves)), key=self.value)
         for moved, axes in moves.items():
-            if len(axes) == 1 and values[moved] > -math.inf:
-                gain = values[moved] - here
+            if len(axes) == 1 and self.value(moved) > -math.inf:
+                gain = self.value(moved) - self.value(point)
                 self._weights[axes[0]] *= 2.0 if gain > MOVED else 1.0 if gain < -MOVED else 0.25
         self._weights = np.clip(self._weights, *WEIGHTS)
-        best = max((point, *moves), key=lambda p: self.known.get(p, -math.inf))
-        return point if best == point else self._best(best, self._beyond(point, best))
+        return point if best == point else max(self.ask((best, *self._beyond(point, best))), key=self.value)
 
     def _axes(self, count: int) -> tuple[int, ...]:
         likely = self._weights / self._weights.sum()
@@ -209,21 +223,21 @@ class Climb:
     def _along_gradient(self, point: Point) -> Point:
         """The best point along the gradient over the fine axes that matter, by one-sided differences."""
         fine = [k for k, x in enumerate(self.space.axes) if not isinstance(x, Choice | Count) and self._weights[k] >= 1]
-        here = self.known.get(point, -math.inf)
+        here = self.value(point)
         if len(fine) < 2 or here == -math.inf:
             return point
         beside = {k: self._beside(point, k) for k in fine}
-        values = self.ask(beside.values())
-        slope = np.zeros(len(point))
+        self.ask(beside.values())
+        slope, sizes = np.zeros(len(point)), np.array([axis.size for axis in self.space.axes])
         for k, near in beside.items():
-            if values[near] > -math.inf:
-                slope[k] = (values[near] - here) / (near[k] - point[k]) * self.space.axes[k].size
+            if self.value(near) > -math.inf:
+                slope[k] = (self.value(near) - here) / (near[k] - point[k]) * sizes[k]
         steepest = float(np.abs(slope).max())
         if not steepest > 0:
             return point
         lengths = 2.0 ** -np.arange(1, GENERATION + 1)
-        sizes = np.array([axis.size for axis in self.space.axes])
-        return self._best(point, (self._shifted(point, length / steepest * slope * sizes) for length in lengths))
+        line = (self._shifted(point, length / steepest * slope * sizes) for length in lengths)
+        return max(self.ask((point, *line)), key=self.value)
 
     def _beside(self, point: Point, k: int) -> Point:
         size = self.space.axes[k].size
@@ -256,8 +270,8 @@ class Climb:
         while not strategy.stop() and self.evaluations > 0:
             cubes = strategy.ask()
             points = [self._with(point, free, cube) for cube in cubes]
-            values = self.ask(points)
-            strategy.tell(cubes, [min(-values[p], 1e3) for p in points])
+            self.ask(points)
+            strategy.tell(cubes, [min(-self.value(p), 1e3) for p in points])
 
     def _with(self, point: Point, free: Sequence[int], cube: Sequence[float]) -> Point:
         sizes = (self.space.axes[k].size for k in free)

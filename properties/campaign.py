@@ -8,14 +8,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, find, given, seed, settings, target
 from hypothesis.database import InMemoryExampleDatabase, choices_to_bytes
 from hypothesis.errors import NoSuchExample
 
-from elbound.properties.adversary import Climb, Effort, Point, opening
+from elbound.properties.adversary import Climb, Effort, Point, beside, opening
 from elbound.properties.datasets import user_option
 from elbound.properties.docket import PROFILES, Brief, Docket, docket_of
 from elbound.properties.evidence.budget import Budget
@@ -82,7 +82,7 @@ def run_task(brief: Brief, task: Task) -> Outcome:
             examples = math.ceil(PROFILES[brief.profile].examples * experiment.share)
             bench.search(task.part, min(EXAMPLES_PER_TASK, examples - task.part * EXAMPLES_PER_TASK))
         case "adversary":
-            bench.adversary(Effort(math.ceil(PROFILES[brief.profile].adversary * experiment.share)))
+            bench.adversary(Effort.of(PROFILES[brief.profile].adversary, experiment.share))
     return Outcome(task, bench.finished(), bench.executions, bench.confirmations)
 
 
@@ -153,42 +153,49 @@ class Bench:
         self._shrink_refuted(points)
 
     def adversary(self, effort: Effort) -> None:
-        """Climbs the ratio of each inequality, all from one opening; keeps the best and shrinks what is refuted."""
+        """Climbs the ratio of each inequality; keeps the best with its wrong versions, and shrinks what is refuted.
+
+        What is measured for one claim is judged for all, and every climb starts from the best that is known.
+        """
         claims = [x for x in self.docket.trying(self.experiment) if _attackable(x.claim)]
         situation = lru_cache(maxsize=256)(lambda point: self._situation(self.space.configuration(point)))
-        instances = () if effort.hide_instances else map(self.space.nearest, self.experiment.instances.values())
-        seed = effort.seeded(self.experiment.key)
-        opened = opening(self.space, lambda p: _admits(situation(p), claims), effort.opening, seed)
-        rows = {p: self._probe(p, claims, situation(p)) for p in dict.fromkeys((*instances, *opened))}
-        points = list(rows)
-        for listed in claims:
-            known = {p: _log_ratio(row) for p in rows if (row := rows[p][listed.name]).judged}
-            climb = Climb(
-                space=self.space,
-                admits=lambda p, tried=(listed,): _admits(situation(p), tried),  # type: ignore[misc]
-                value=lambda generation, tried=listed: [  # type: ignore[misc]
-                    _log_ratio(self._probe(p, (tried,), situation(p))[tried.name]) for p in generation
-                ],
-                evaluations=effort.evaluations - len(known),
-                seed=effort.seeded(self.experiment.key, listed.name),
-                known=known,
-            )
-            climb.run()
-            self._keep_best(listed, climb.known)
-            points += climb.known
-        self._shrink_refuted(points)
+        known: dict[str, dict[Point, float]] = {x.name: {} for x in claims}
 
-    def _keep_best(self, listed: Listed, points: Iterable[Point]) -> None:
-        """The row of the largest ratio, and one that could not be judged, where there is one."""
-        rows = [self.judged[_key(self.space.configuration(point))][listed.name] for point in points]
-        best = max((row for row in rows if row.judged), key=_log_ratio, default=None)
-        failed = next((row for row in rows if row.verdict is Verdict.ERROR), None)
-        self.rows += [row for row in (best, failed) if row is not None]
+        def admits(point: Point, tried: Sequence[Listed]) -> bool:
+            return _admits(situation(point), tried)
+
+        def measure(points: Iterable[Point]) -> None:
+            for point in points:
+                for name, row in self._probe(point, claims, situation(point)).items():
+                    known[name] |= {point: _height(row)} if row.judged else {}
+
+        hidden, seed = effort.hide_instances, effort.seeded(self.experiment.key)
+        own = [partial(admits, tried=(x,)) for x in claims]
+        if not hidden:
+            instances = map(self.space.nearest, self.experiment.instances.values())
+            measure(dict.fromkeys(p for instance in instances for p in beside(self.space, own, instance)))
+        opened = opening(self.space, own, effort.opening, seed)
+        measure(opened)
+        left = effort.evaluations - len(opened)
+        for j, listed in enumerate(claims):
+            share = left // (len(claims) - j)
+            seed = effort.seeded(self.experiment.key, listed.name)
+            climb = Climb(self.space, own[j], measure, known[listed.name], share, seed)
+            left -= share - climb.run()
+            self._keep_best(listed, known[listed.name])
+        self._shrink_refuted(dict.fromkeys(p for points in known.values() for p in points))
+
+    def _keep_best(self, listed: Listed, values: Mapping[Point, float]) -> None:
+        """Judges the claim and its wrong versions where the ratio is largest."""
+        if values:
+            point = max(values, key=values.__getitem__)
+            self.rows += self._examine(self.space.configuration(point), "adversary", (listed,)).values()
 
     def _probe(self, point: Point, claims: Sequence[Listed], situation: Situation | None) -> Mapping[str, Row]:
         configuration = self.space.configuration(point)
-        rows = self._examine(configuration, "adversary", claims, situation)
+        rows = self._examine(configuration, "adversary", claims, situation, versions=False)
         self.judged.setdefault(_key(configuration), {}).update(rows)
+        self.rows += [row for row in rows.values() if row.verdict is Verdict.ERROR]
         return rows
 
     def _situation(self, configuration: Configuration) -> Situation | None:
@@ -214,6 +221,8 @@ class Bench:
         origin: str,
         claims: Sequence[Listed],
         situation: Situation | None = None,
+        *,
+        versions: bool = True,
     ) -> dict[str, Row]:
         started = time.perf_counter()
         try:
@@ -228,7 +237,7 @@ class Bench:
             seconds, started = time.perf_counter() - started, time.perf_counter()
             curves = trial.curves(listed.claim) if origin.startswith("instance") and judgement.left is not None else {}
             rows[listed.name] = self._row(listed, "", configuration, origin, judgement, situation, seconds, curves)
-            if judgement.verdict not in {Verdict.ASSUMPTION_NOT_MET, Verdict.ERROR}:
+            if versions and judgement.verdict not in {Verdict.ASSUMPTION_NOT_MET, Verdict.ERROR}:
                 self._wrong_versions(trial, listed, configuration, origin)
         return rows
 
@@ -342,9 +351,7 @@ def _key(configuration: Configuration) -> tuple[tuple[str, Any], ...]:
 
 def _admits(situation: Situation | None, claims: Sequence[Listed]) -> bool:
     """Whether some claim's assumptions are met; what fails is admitted, so that it is examined and said."""
-    return situation is None or any(
-        not x.claim.broken_assumption(situation.values, situation.facts) for x in claims
-    )
+    return situation is None or any(not x.claim.broken_assumption(situation.values, situation.facts) for x in claims)
 
 
 def _smallest(space: Space, point: tuple[int, ...], refuted: Any) -> tuple[int, ...]:
@@ -357,6 +364,15 @@ def _smallest(space: Space, point: tuple[int, ...], refuted: Any) -> tuple[int, 
         return find(space.points, refuted, settings=options, database_key=key)
     except NoSuchExample:
         return point
+
+
+def _height(row: Row) -> float:
+    """What the adversary climbs: the logarithm of the ratio, of exact values the certain part of it.
+
+    Where rounding decides, the quotient of two computed numbers may be anything.
+    """
+    ratio = row.ratio if row.replicates else row.certified_ratio
+    return math.log(ratio) if ratio is not None and ratio > 0 else -math.inf
 
 
 def _log_ratio(row: Row) -> float:

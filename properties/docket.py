@@ -24,7 +24,7 @@ class BadInput(ValueError):
 
 @dataclass(frozen=True)
 class Profile:
-    """How hard to search, for an experiment of share one: Hypothesis examples, and the adversary's for each claim."""
+    """How hard to search, for an experiment of share one: Hypothesis examples, and the adversary's evaluations."""
 
     name: str
     examples: int
@@ -33,8 +33,8 @@ class Profile:
 
 PROFILES = {
     "quick": Profile("quick", examples=24, adversary=0),
-    "default": Profile("default", examples=120, adversary=64),
-    "thorough": Profile("thorough", examples=2_000, adversary=1_000),
+    "default": Profile("default", examples=120, adversary=128),
+    "thorough": Profile("thorough", examples=2_000, adversary=2_000),
 }
 
 

@@ -78,9 +78,7 @@ class Logarithmic:
     def nearest(self, value: float) -> int:
         if value <= self.low:
             return 0
-        return _clipped(
-            round(math.log(value / self.low) / math.log(self.high / self.low) * (self.size - 1)), self.size
-        )
+        return _clipped(round(math.log(value / self.low) / math.log(self.high / self.low) * (self.size - 1)), self.size)
 
 
 @dataclass(frozen=True)
