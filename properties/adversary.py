@@ -1,9 +1,9 @@
 """The adversary: a search for the configuration at which an inequality is sharpest, on the integer grid of a space.
 
 It opens with the simplest point, an even spread, and corners of what the assumptions admit; climbs from the best by
-moves of a few axes and along the gradient; runs CMA-ES where the climb ended; and starts again from another corner. Moves
-come in generations. It knows no claim, only values of points, and which points can have one: that is known by the
-configuration alone, so the edge of the assumptions is found without measuring anything.
+moves of a few axes and along the gradient; runs CMA-ES where the climb ended; and starts again from another corner.
+Moves come in generations. It knows no claim, only values of points, and which points can have one: that is known by
+the configuration alone, so the edge of the assumptions is found without measuring anything.
 """
 
 import importlib

@@ -1,36 +1,25 @@
 """How sharp a ratio the adversary reaches alone, with every named instance hidden from it.
 
 python -m elbound.properties.benchmarks.adversary [PATTERN ...]: for each tight inequality and ten seeds, the share of
-its sharpest known ratio reached within the default budget, on the experiment whose instance is the sharpest. What counts
-is the certain part of exact ratios.
+its sharpest known ratio reached within the default budget, on the experiment whose instance is the sharpest. Only the
+certain part of exact ratios counts.
 """
 
 import statistics
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from multiprocessing import get_context
 
 from elbound.properties.adversary import Effort
 from elbound.properties.campaign import Bench
 from elbound.properties.docket import PROFILES, Brief, docket_of, select
-from elbound.properties.experiment import Experiment, experiments
+from elbound.properties.experiment import experiments
 from elbound.properties.run import default_workers, prepare
 from elbound.reports.row import Row
-from elbound.theory.catalogue import Listed
 
 SEEDS = range(1, 11)
 TIGHT, REACHED, OFTEN = 0.95, 0.95, 8
-
-
-@dataclass(frozen=True)
-class Climbed:
-    """The ratios one run of the adversary reached, by claim."""
-
-    experiment: str
-    seed: int
-    ratios: Mapping[str, float]
 
 
 def ratios_of(rows: Iterable[Row]) -> dict[str, float]:
@@ -42,56 +31,51 @@ def ratios_of(rows: Iterable[Row]) -> dict[str, float]:
     return found
 
 
-def bench_on(experiment: Experiment) -> Bench:
-    return Bench(Brief(), docket_of(Brief()), experiment)
-
-
-def instances(key: str) -> dict[str, float]:
-    """The ratios at an experiment's named instances."""
+def bench_on(key: str) -> Bench:
+    """The bench of an experiment, by its key, with the whole catalogue on trial."""
     prepare("cpu")
-    bench = bench_on(experiment_of(key))
+    return Bench(Brief(), docket_of(Brief()), next(x for x in experiments() if x.key == key))
+
+
+def at_instances(key: str) -> dict[str, float]:
+    """The ratios at an experiment's named instances."""
+    bench = bench_on(key)
     for name, configuration in bench.experiment.instances.items():
         bench.judge(configuration, f"instance: {name}")
     return ratios_of(bench.rows)
 
 
-def climbed(key: str, seed: int) -> Climbed:
-    prepare("cpu")
-    bench = bench_on(experiment_of(key))
+def reached(key: str, seed: int) -> dict[str, float]:
+    """The ratios one run of the adversary reaches, the instances hidden."""
+    bench = bench_on(key)
     bench.adversary(Effort.of(PROFILES["default"].adversary, bench.experiment.share, seed, hide_instances=True))
-    return Climbed(key, seed, ratios_of(bench.rows))
-
-
-def experiment_of(key: str) -> Experiment:
-    return next(x for x in experiments() if x.key == key)
-
-
-def tight(patterns: Iterable[str]) -> list[Listed]:
-    """The inequalities that some configuration attains."""
-    return [x for x in select(tuple(patterns)) if x.claim.attained >= TIGHT]
+    return ratios_of(bench.rows)
 
 
 def main(patterns: list[str]) -> int:
-    claims = tight(patterns)
-    serving = [x.key for x in experiments() if any(x.setting.serves(y.claim.setting) for y in claims)]
-    with ProcessPoolExecutor(default_workers(), mp_context=get_context("forkserver")) as pool:
-        known = dict(zip(serving, pool.map(instances, serving), strict=True))
-        home = {x.name: max(serving, key=lambda key: known[key].get(x.name, 0.0)) for x in claims}
-        runs = [(key, seed) for key in dict.fromkeys(home.values()) for seed in SEEDS]
-        found = list(pool.map(climbed, *zip(*runs, strict=True)))
+    claims = [x.name for x in select(patterns) if x.claim.attained >= TIGHT]
+    serving = [x.key for x in experiments() if any(x.setting.serves(y.claim.setting) for y in select(patterns))]
     often = 0
-    for listed in claims:
-        key = home[listed.name]
-        reached = [x.ratios.get(listed.name, 0.0) for x in found if x.experiment == key]
-        sharpest = max(known[key][listed.name], *reached)
-        shares = [x / sharpest for x in reached]
-        hits = sum(x >= REACHED for x in shares)
-        often += hits >= OFTEN
-        cells = " ".join(f"{x:5.3f}" for x in shares)
-        line = f"{listed.name:<44}{sharpest:8.5f} {hits:3d}/{len(shares)} {statistics.median(shares):6.3f}  {cells}"
-        sys.stdout.write(f"{line}\n")
+    with ProcessPoolExecutor(default_workers(), mp_context=get_context("forkserver")) as pool:
+        known = dict(zip(serving, pool.map(at_instances, serving), strict=True))
+        home = {name: max(serving, key=lambda key, name=name: known[key].get(name, 0.0)) for name in claims}
+        for key in dict.fromkeys(home.values()):
+            runs = list(pool.map(reached, [key] * len(SEEDS), SEEDS))
+            for name in (x for x in claims if home[x] == key):
+                found = [run.get(name, 0.0) for run in runs]
+                often += _printed(name, found, max(known[key][name], *found))
     sys.stdout.write(f"{often} of {len(claims)} tight inequalities reached in at least {OFTEN} of {len(SEEDS)} seeds\n")
     return 0
+
+
+def _printed(name: str, found: Sequence[float], sharpest: float) -> bool:
+    shares = [x / sharpest for x in found]
+    hits = sum(x >= REACHED for x in shares)
+    cells = " ".join(f"{x:5.3f}" for x in shares)
+    median = statistics.median(shares)
+    sys.stdout.write(f"{name:<44}{sharpest:8.5f} {hits:3d}/{len(shares)} median {median:5.3f}: {cells}\n")
+    sys.stdout.flush()
+    return hits >= OFTEN
 
 
 if __name__ == "__main__":
