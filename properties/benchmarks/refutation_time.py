@@ -59,7 +59,9 @@ def main(patterns: list[str]) -> int:
     for name in found.keys() - taken.keys():
         sys.stdout.write(f"{name:<52} not refuted\n")
     median, largest = statistics.median(taken.values()), max(taken.values())
-    sys.stdout.write(f"{len(taken)} of {len(found)} halved bounds refuted: median {median:.3f} s, max {largest:.3f} s\n")
+    sys.stdout.write(
+        f"{len(taken)} of {len(found)} halved bounds refuted: median {median:.3f} s, max {largest:.3f} s\n"
+    )
     return 0
 
 
