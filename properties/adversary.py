@@ -32,7 +32,7 @@ WORTH: Final = 1e-4
 # Rounds without a gain before a climb ends, and generations before CMA-ES does.
 PATIENCE: Final = 3
 WEIGHTS: Final = (1e-2, 1e2)
-EXPLORED: Final = 12
+EXPLORED: Final = 50
 # The part of the evaluations that goes into the opening.
 OPENING: Final = 0.4
 # Bisection for the edge of what is admitted stops at this part of the axis, as a power of two.
@@ -130,14 +130,17 @@ class Climb:
         self._weights = np.ones(len(self.space.axes))
 
     def run(self) -> int:
-        """Climbs and explores from the best known point, then from corners elsewhere; the evaluations left."""
+        """Climbs and explores from the best known point while that gains, then from corners; the evaluations left."""
         start: Point | None = max(self.known, key=self.value, default=None)
         for attempt in itertools.count():
             if self.evaluations <= 0 or (start := start or self._anywhere()) is None:
-                return self.evaluations
+                break
+            before = max(self.known.values(), default=-math.inf)
             self._explore(self._ascend(start), attempt)
-            self._weights, start = np.sqrt(self._weights), None
-        raise AssertionError
+            best = max(self.known, key=self.value, default=start)
+            start = best if self.value(best) > before + WORTH else None
+            self._weights = np.sqrt(self._weights)
+        return self.evaluations
 
     def value(self, point: Point) -> float:
         """What is known of a point."""
