@@ -13,6 +13,7 @@ from scipy.special import erfc, logsumexp
 Vector = Float[np.ndarray, " n"]
 
 EPS = float(np.finfo(np.float64).eps)
+LOG_LARGEST = log(np.finfo(np.float64).max)
 
 
 class Gap(NamedTuple):
@@ -62,16 +63,17 @@ class PosteriorPair:
 
     @property
     def chi2(self) -> float:
-        """chi^2 divergence E w^2 - 1 of posterior from proposal: finite exactly when Q < 2 P."""
+        """chi^2 divergence E w^2 - 1 of posterior from proposal: infinite for Q >= 2 P, and above 1.8e308."""
         P, Q = self.posterior_precision, self.proposal_precision
         if Q >= 2 * P:
             return inf
         # P^2 / (Q (2P - Q)) = 1 / (1 - (1 - Q/P)^2): no cancellation where q nears the posterior.
-        return expm1(-log1p(-(((P - Q) / P) ** 2)) / 2 + P * Q * self.mean_gap**2 / (2 * P - Q))
+        logarithm = -log1p(-(((P - Q) / P) ** 2)) / 2 + P * Q * self.mean_gap**2 / (2 * P - Q)
+        return expm1(logarithm) if logarithm < LOG_LARGEST else inf
 
     @property
     def weight_supremum(self) -> float:
-        """Supremum of w: finite exactly when Q < P or q is the posterior."""
+        """Supremum of w: infinite unless Q < P or q is the posterior, and where it exceeds 1.8e308."""
         return self._stationary_weight() if self.proposal_precision < self.posterior_precision else self._if_flat(inf)
 
     @property
@@ -82,7 +84,8 @@ class PosteriorPair:
     def _stationary_weight(self) -> float:
         # log w is a parabola in z; its vertex is the maximum for Q < P, the minimum for Q > P.
         P, Q = self.posterior_precision, self.proposal_precision
-        return exp((log1p((P - Q) / Q) + P * Q * self.mean_gap**2 / (P - Q)) / 2)
+        logarithm = (log1p((P - Q) / Q) + P * Q * self.mean_gap**2 / (P - Q)) / 2
+        return exp(logarithm) if logarithm < LOG_LARGEST else inf
 
     def _if_flat(self, otherwise: float) -> float:
         flat = self.proposal_precision == self.posterior_precision and self.mean_gap == 0

@@ -4,19 +4,19 @@ A task is a function of its name and the brief alone, so it can run in any proce
 """
 
 import contextlib
-import importlib
 import math
 import time
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, find, given, seed, settings, target
 from hypothesis.database import InMemoryExampleDatabase, choices_to_bytes
 from hypothesis.errors import NoSuchExample
 
+from elbound.properties.adversary import GENERATION, Climb, Effort, Point, beside, opening
 from elbound.properties.datasets import user_option
 from elbound.properties.docket import PROFILES, Brief, Docket, docket_of
 from elbound.properties.evidence.budget import Budget
@@ -29,7 +29,7 @@ from elbound.theory.claim import Claim
 
 EXAMPLES_PER_TASK = 40
 SHRINKS = 200
-POPULATION = 8
+FAILURES = (ValueError, ArithmeticError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def tasks_of(brief: Brief) -> list[Task]:
         others.append(Task(experiment.key, "instances"))
         examples = math.ceil(profile.examples * experiment.share)
         searches += [Task(experiment.key, "search", j) for j in range(math.ceil(examples / EXAMPLES_PER_TASK))]
-        climbs = math.ceil(profile.adversary * experiment.share) >= POPULATION
+        climbs = math.ceil(profile.adversary * experiment.share) >= GENERATION
         if climbs and any(_attackable(x.claim) for x in docket.trying(experiment)):
             others.append(Task(experiment.key, "adversary"))
     heavy = {experiment.key: -experiment.share for experiment in docket.experiments}
@@ -84,7 +84,7 @@ def run_task(brief: Brief, task: Task) -> Outcome:
             examples = math.ceil(PROFILES[brief.profile].examples * experiment.share)
             bench.search(task.part, min(EXAMPLES_PER_TASK, examples - task.part * EXAMPLES_PER_TASK))
         case "adversary":
-            bench.adversary(math.ceil(PROFILES[brief.profile].adversary * experiment.share))
+            bench.adversary(Effort.of(PROFILES[brief.profile].adversary, experiment.share))
     return Outcome(task, bench.finished(), bench.executions, bench.confirmations)
 
 
@@ -159,58 +159,83 @@ class Bench:
         examine()
         self._shrink_refuted(points)
 
-    def adversary(self, evaluations: int) -> None:
-        """Climbs the ratio of each inequality with CMA-ES over the unit cube, then shrinks what is refuted."""
+    def adversary(self, effort: Effort) -> None:
+        """Climbs the ratio of each inequality; keeps the best with its wrong versions, and shrinks what is refuted.
+
+        What is measured for one claim is judged for all, and every climb starts from the best that is known.
+        """
         claims = [x for x in self.docket.trying(self.experiment) if _attackable(x.claim)]
-        for listed in claims:
-            self._climb(listed, max(POPULATION, evaluations // len(claims)))
+        situation = lru_cache(maxsize=256)(lambda point: self._situation(self.space.configuration(point)))
+        known: dict[str, dict[Point, float]] = {x.name: {} for x in claims}
 
-    def _climb(self, listed: Listed, evaluations: int) -> None:
-        cma = _cma()
-        space, points, best = self.space, [], None
-        options = {
-            "seed": 1,
-            "popsize": POPULATION,
-            "verbose": -9,
-            "bounds": [0, 1],
-            "maxfevals": evaluations,
-        }
-        # CMA-ES wants two dimensions or more; a spare one is not read.
-        strategy = cma.CMAEvolutionStrategy(max(2, len(space.axes)) * [0.5], 0.3, options)
-        while not strategy.stop():
-            cubes = strategy.ask()
-            asked = [space.from_cube(cube[: len(space.axes)]) for cube in cubes]
-            found = [self._probe(space.configuration(point), listed) for point in asked]
-            strategy.tell(cubes, [-_log_ratio(row) for row in found])
-            points += asked
-            best = max((row for row in (best, *found) if row is not None), key=_log_ratio)
-        if best is not None and best.judged:
-            self.rows.append(best)
-        self._shrink_refuted(points)
+        def admits(point: Point, tried: Sequence[Listed]) -> bool:
+            return _admits(situation(point), tried)
 
-    def _probe(self, configuration: Configuration, listed: Listed) -> Row:
-        row = self._examine(configuration, "adversary", (listed,))[listed.name]
-        self.judged.setdefault(tuple(sorted(configuration.items())), {})[listed.name] = row
-        return row
+        def measure(points: Iterable[Point]) -> None:
+            for point in points:
+                for name, row in self._probe(point, claims, situation(point)).items():
+                    known[name] |= {point: _height(row)} if row.judged else {}
+
+        hidden, seed = effort.hide_instances, effort.seeded(self.experiment.key)
+        own = [partial(admits, tried=(x,)) for x in claims]
+        if not hidden:
+            instances = map(self.space.nearest, self.experiment.instances.values())
+            measure(dict.fromkeys(p for instance in instances for p in beside(self.space, own, instance)))
+        opened = opening(self.space, own, effort.opening, seed)
+        measure(opened)
+        left = effort.evaluations - len(opened)
+        for j, listed in enumerate(claims):
+            share = left // (len(claims) - j)
+            seed = effort.seeded(self.experiment.key, listed.name)
+            climb = Climb(self.space, own[j], measure, known[listed.name], share, seed)
+            left -= share - climb.run()
+            self._keep_best(listed, known[listed.name])
+        self._shrink_refuted(dict.fromkeys(p for points in known.values() for p in points))
+
+    def _keep_best(self, listed: Listed, values: Mapping[Point, float]) -> None:
+        """Judges the claim and its wrong versions where the ratio is largest."""
+        if values:
+            point = max(values, key=values.__getitem__)
+            self.rows += self._examine(self.space.configuration(point), "adversary", (listed,)).values()
+
+    def _probe(self, point: Point, claims: Sequence[Listed], situation: Situation | None) -> Mapping[str, Row]:
+        configuration = self.space.configuration(point)
+        rows = self._examine(configuration, "adversary", claims, situation, versions=False)
+        self.judged.setdefault(_key(configuration), {}).update(rows)
+        self.rows += [row for row in rows.values() if row.verdict is Verdict.ERROR]
+        return rows
+
+    def _situation(self, configuration: Configuration) -> Situation | None:
+        """What a configuration fixes; None where that fails, which examining it will say."""
+        try:
+            return self.experiment.situation(configuration, self.brief.context)
+        except FAILURES:
+            return None
 
     # Judging
 
     def judge(self, configuration: Configuration, origin: str) -> Mapping[str, Row]:
         """Judges every claim at a configuration, once; the rows by claim."""
-        key = tuple(sorted(configuration.items()))
+        key = _key(configuration)
         if key not in self.judged:
             self.judged[key] = self._examine(configuration, origin, self.docket.trying(self.experiment))
             self.rows += self.judged[key].values()
         return self.judged[key]
 
     def _examine(
-        self, configuration: Configuration, origin: str, claims: Sequence[Listed], *, versions: bool = True
+        self,
+        configuration: Configuration,
+        origin: str,
+        claims: Sequence[Listed],
+        situation: Situation | None = None,
+        *,
+        versions: bool = True,
     ) -> dict[str, Row]:
         started = time.perf_counter()
         try:
-            situation = self.experiment.situation(configuration, self.brief.context)
+            situation = situation or self.experiment.situation(configuration, self.brief.context)
             trial = self._trial(configuration, situation, claims)
-        except (ValueError, ArithmeticError, RuntimeError) as failure:
+        except FAILURES as failure:
             broken = Judgement(Verdict.ERROR, reason=f"{type(failure).__name__}: {' '.join(str(failure).split())}")
             return {x.name: self._row(x, "", configuration, origin, broken, None, 0.0) for x in claims}
         rows = {}
@@ -367,8 +392,7 @@ class Bench:
                 self.rows.append(self._shrink(refuting, listed))
 
     def _refutes(self, point: tuple[int, ...], listed: Listed) -> bool:
-        key = tuple(sorted(self.space.configuration(point).items()))
-        known = self.judged.get(key, {}).get(listed.name)
+        known = self.judged.get(_key(self.space.configuration(point)), {}).get(listed.name)
         return known is not None and known.verdict is Verdict.REFUTED
 
     def _shrink(self, point: tuple[int, ...], listed: Listed) -> Row:
@@ -386,11 +410,13 @@ class Bench:
         return known[_smallest(self.space, point, refuted)]
 
 
-def _cma() -> Any:
-    """The package, imported where it is needed: it takes most of a second, and warns of plots it cannot draw."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return importlib.import_module("cma")
+def _key(configuration: Configuration) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted(configuration.items()))
+
+
+def _admits(situation: Situation | None, claims: Sequence[Listed]) -> bool:
+    """Whether some claim's assumptions are met; what fails is admitted, so that it is examined and said."""
+    return situation is None or any(not x.claim.broken_assumption(situation.values, situation.facts) for x in claims)
 
 
 def _smallest(space: Space, point: tuple[int, ...], refuted: Any) -> tuple[int, ...]:
@@ -412,10 +438,17 @@ def _telling(found: Row | Judgement) -> tuple[bool, bool, bool, float]:
     return (found.verdict is Verdict.REFUTED, found.reason == UNDECIDED, judged, size)
 
 
-def _log_ratio(row: Row | None) -> float:
-    if row is None or not row.judged or row.ratio is None or not row.ratio > 0:
-        return -1e3
-    return math.log(row.ratio)
+def _height(row: Row) -> float:
+    """What the adversary climbs: the logarithm of the ratio, of exact values the certain part of it.
+
+    Where rounding decides, the quotient of two computed numbers may be anything.
+    """
+    ratio = row.ratio if row.replicates else row.certified_ratio
+    return math.log(ratio) if ratio is not None and ratio > 0 else -math.inf
+
+
+def _log_ratio(row: Row) -> float:
+    return math.log(row.ratio) if row.judged and row.ratio is not None and row.ratio > 0 else -math.inf
 
 
 def outcomes(brief: Brief, tasks: Sequence[Task], executor: Executor) -> Iterator[Outcome]:

@@ -26,17 +26,21 @@ class BadInput(ValueError):
 
 @dataclass(frozen=True)
 class Profile:
-    """How hard to search: Hypothesis examples and evaluations of the adversary, for each experiment of share one."""
+    """How hard to search, for an experiment of share one: Hypothesis examples, and the adversary's evaluations.
+
+    `boundary_seeds` is how often the boundary campaign is judged besides.
+    """
 
     name: str
     examples: int
     adversary: int
+    boundary_seeds: int = 0
 
 
 PROFILES = {
     "quick": Profile("quick", examples=24, adversary=0),
-    "default": Profile("default", examples=120, adversary=96),
-    "thorough": Profile("thorough", examples=2_000, adversary=2_000),
+    "default": Profile("default", examples=120, adversary=128),
+    "thorough": Profile("thorough", examples=2_000, adversary=2_000, boundary_seeds=100),
 }
 
 

@@ -22,13 +22,15 @@ from rich.console import Console
 from elbound import __version__
 from elbound.impl.device import deterministic, keep_memory
 from elbound.properties.campaign import Outcome, Task, outcomes, tasks_of
-from elbound.properties.docket import BadInput, Brief, docket_of, papers
+from elbound.properties.docket import PROFILES, BadInput, Brief, docket_of, papers
+from elbound.properties.evidence.boundary import campaign
 from elbound.properties.evidence.budget import Budget
 from elbound.reports.ledger import Ledger, LedgerError
 from elbound.reports.render.page import render
 from elbound.reports.summary import exit_code, summarise, write_summary
 from elbound.reports.table import Progress, show
 
+BOUNDARY_CLAIMS = 1_000
 LIBRARIES = ("torch", "numpy", "scipy", "sympy", "hypothesis", "cma", "python-flint")
 
 
@@ -177,8 +179,9 @@ def carry_out(brief: Brief, place: Place, *, count: int, resume: bool, console: 
                 for outcome in found:
                     keep(ledger, outcome)
                     progress.finish(outcome.task.name, outcome.rows)
+        boundary = _boundary(brief)
         spent = ledger.run.get("wall_s", 0.0) + time.perf_counter() - started
-        ledger.close_run({**_evidence(ledger), "wall_s": round(spent, 2)})
+        ledger.close_run({**_evidence(ledger), **boundary, "wall_s": round(spent, 2)})
     return publish(place.ledger, place)
 
 
@@ -192,6 +195,13 @@ def _evidence(ledger: Ledger) -> dict[str, Any]:
     executions, confirmations = ledger.evidence()
     achieved = Budget().achieved(confirmations, executions)
     return {"executions": executions, "achieved_false_refutation_bound": achieved}
+
+
+def _boundary(brief: Brief) -> dict[str, int]:
+    """How many claims exactly at their bound were judged and how many refuted; none in the shorter profiles."""
+    seeds = PROFILES[brief.profile].boundary_seeds
+    tally = campaign(BOUNDARY_CLAIMS, seeds) if seeds else None
+    return {"boundary_judged": tally.judged, "boundary_refuted": tally.refuted} if tally else {}
 
 
 def publish(ledger_path: Path, place: Place) -> dict[str, Any]:

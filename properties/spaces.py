@@ -7,7 +7,7 @@ the low end of each grid is the simple end, towards which a counterexample shrin
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from hypothesis import strategies as st
 
@@ -21,13 +21,18 @@ FAR = 7_316_552_048_169
 
 
 class Axis(Protocol):
-    """One named parameter: `size` grid points, each with its value."""
+    """One named parameter: `size` grid points, each with its value, and the point nearest to a value."""
 
     @property
     def name(self) -> str: ...
     @property
     def size(self) -> int: ...
     def value(self, point: int) -> Scalar: ...
+    def nearest(self, value: Any) -> int: ...
+
+
+def _clipped(point: int, size: int) -> int:
+    return min(max(point, 0), size - 1)
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,9 @@ class Linear:
 
     def value(self, point: int) -> float:
         return self.low + (self.high - self.low) * point / (self.size - 1)
+
+    def nearest(self, value: float) -> int:
+        return _clipped(round((value - self.low) / (self.high - self.low) * (self.size - 1)), self.size)
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,11 @@ class Logarithmic:
             else self.low * math.exp(share * math.log(self.high / self.low))
         )
 
+    def nearest(self, value: float) -> int:
+        if value <= self.low:
+            return 0
+        return _clipped(round(math.log(value / self.low) / math.log(self.high / self.low) * (self.size - 1)), self.size)
+
 
 @dataclass(frozen=True)
 class Count:
@@ -83,6 +96,9 @@ class Count:
     def value(self, point: int) -> int:
         return self.low + point
 
+    def nearest(self, value: int) -> int:
+        return _clipped(value - self.low, self.size)
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -98,6 +114,9 @@ class Choice:
     def value(self, point: int) -> Scalar:
         return self.options[point]
 
+    def nearest(self, value: Scalar) -> int:
+        return self.options.index(value) if value in self.options else 0
+
 
 @dataclass(frozen=True)
 class Space:
@@ -108,6 +127,10 @@ class Space:
     def configuration(self, point: Sequence[int]) -> Configuration:
         """The configuration at a grid point, by name."""
         return {axis.name: axis.value(j) for axis, j in zip(self.axes, point, strict=True)}
+
+    def nearest(self, configuration: Configuration) -> tuple[int, ...]:
+        """The grid point nearest to a configuration, axis by axis; the simplest option for an unknown one."""
+        return tuple(axis.nearest(configuration[axis.name]) for axis in self.axes)
 
     def from_cube(self, position: Sequence[float]) -> tuple[int, ...]:
         """The grid point nearest to a position in the unit cube; positions outside are brought back to it."""

@@ -55,9 +55,9 @@ SURE: Final = "sure range alone"
 class Judgement:
     """What one configuration says of one relation.
 
-    `ratio` is left over right as observed (for >=, right over left), `certified_ratio` what is certain of it,
-    `resolution` the factor of violation that this evidence would have refuted, `doubt` by how many standard errors a
-    mutant was seen broken.
+    `ratio` is left over right as observed (for >=, right over left; turned over where both are negative, so that above
+    one means violated), `certified_ratio` what is certain of it, `resolution` the factor of violation that this
+    evidence would have refuted, `doubt` by how many standard errors a mutant was seen broken.
     """
 
     verdict: Verdict
@@ -180,6 +180,7 @@ class Trial:
         verdict, reason = _compare(claim.relation, left, right)
         basis = self.measurement.basis if isinstance(self.measurement, Exact) else "exact"
         small, large = (right, left) if isinstance(claim.relation, Ge) else (left, right)
+        scale = small if _middle(small) < 0 and _middle(large) < 0 else large
         return Judgement(
             verdict,
             basis=basis if verdict is not Verdict.CONSISTENT else "",
@@ -187,8 +188,8 @@ class Trial:
             left=_middle(left),
             right=_middle(right),
             error=float(left.width + right.width) / 2,
-            ratio=None if large.contains(0.0) else _quotient(_middle(small), _middle(large)),
-            certified_ratio=None if large.contains(0.0) else _quotient(float(small.low), float(large.high)),
+            ratio=None if scale.contains(0.0) else _part(_middle(small), _middle(large)),
+            certified_ratio=None if scale.contains(0.0) else _part(float(small.low), float(large.high)),
             resolution=1.0 + _relative_error(left, right),
         )
 
@@ -208,7 +209,7 @@ class Trial:
         left, right = differences
         basis = EVIDENCE if refuted else self._support(claim, bet, left, right)
         verdict = Verdict.REFUTED if refuted else Verdict.SUPPORTED if basis else Verdict.CONSISTENT
-        ratio = _quotient(*(float(np.mean(side)) for side in (left, right)))
+        ratio = _part(*(float(np.mean(side)) for side in (left, right)))
         certified, resolution = bet.certify(left, right, ratio, self.budget.refute)
         mean_left, mean_right = (float(np.mean(side)) for side in (left, right))
         if bet.swapped:
@@ -445,7 +446,7 @@ class _Bet:
         if bool(self.low.low > self.high.high) or (self.two_sided and bool(self.low.high < self.high.low)):
             sides = (_middle(self.low), _middle(self.high))
             left, right = reversed(sides) if self.swapped else sides
-            return Judgement(Verdict.REFUTED, SURE, left=left, right=right, ratio=_quotient(*sides))
+            return Judgement(Verdict.REFUTED, SURE, left=left, right=right, ratio=_part(*sides))
         ends = (self.top,) if not self.two_sided else (self.top, float(self.low.high - self.high.low))
         if not all(map(math.isfinite, ends)) and self.variance is None:
             return Judgement(Verdict.ERROR, reason=f"no sure bound on right - left: {self.top}; declare finite ranges")
@@ -491,8 +492,11 @@ class _Bet:
     def certify(
         self, smaller: Floats, larger: Floats, ratio: float | None, threshold: float
     ) -> tuple[float | None, float | None]:
-        """The largest factor certainly exceeded by E[smaller] / E[larger], and the violation that would be refuted."""
-        if ratio is None or not ratio > 0 or not math.isfinite(ratio):
+        """The largest factor certainly exceeded by E[smaller] / E[larger], and the violation that would be refuted.
+
+        None for sides below zero, where a factor on the larger one would tighten the bound.
+        """
+        if ratio is None or not ratio > 0 or not math.isfinite(ratio) or float(np.mean(larger)) < 0:
             return None, None
         goal = math.log(threshold)
 
@@ -562,6 +566,14 @@ def _middles(value: Interval | Curve) -> Any:
     if isinstance(value, Interval):
         return value.middle
     return lambda index: Interval.of(value(Interval.of(index))).middle
+
+
+def _part(small: float, large: float) -> float | None:
+    """The smaller side over the larger, above one exactly where they are the wrong way round.
+
+    Of two negative sides the smaller is the one farther from zero, so the quotient is turned over.
+    """
+    return _quotient(large, small) if small < 0 and large < 0 else _quotient(small, large)
 
 
 def _quotient(small: float, large: float) -> float | None:

@@ -26,6 +26,8 @@ _RUN = {
     "executions": (integer, 0),
     "alpha_suite": (number, 0.0),
     "achieved_false_refutation_bound": (number, 0.0),
+    "boundary_judged": (integer, 0),
+    "boundary_refuted": (integer, 0),
     "versions": (mapping(scalar), {}),
 }
 _PAPERS = several(record(id=text, paper=text, sentence=text, standing=text))
@@ -261,9 +263,10 @@ def unanswered(summary: Mapping[str, Any]) -> bool:
 
 
 def unexpected(summary: Mapping[str, Any]) -> bool:
-    """Whether a claim was refuted, or a judged finding or wrong version was not."""
+    """Whether a claim was refuted, one at its bound included, or a judged finding or wrong version was not."""
     killed, named = named_versions(summary)
     refuted = any(claim["verdict"] == Verdict.REFUTED for claim in summary["claims"])
+    refuted |= summary["run"]["boundary_refuted"] > 0
     stands = (Verdict.SUPPORTED, Verdict.CONSISTENT)
     return refuted or killed < named or any(finding["verdict"] in stands for finding in summary["findings"])
 

@@ -109,8 +109,10 @@ class Interval:
 
     @property
     def middle(self) -> Float[np.ndarray, " *shape"]:
-        """A point inside, near the middle when both ends are finite."""
-        return np.clip(self.low / 2 + self.high / 2, self.low, self.high)
+        """A point inside, near the middle when both ends are finite; zero of the whole line."""
+        with np.errstate(invalid="ignore"):
+            middle = self.low / 2 + self.high / 2
+        return np.clip(np.where(np.isnan(middle), 0.0, middle), self.low, self.high)
 
     def contains(self, value: ArrayLike) -> bool:
         """Whether every entry holds its value."""

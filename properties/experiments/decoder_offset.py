@@ -87,7 +87,7 @@ SPACE = Space(
         Count("B", 1, 16),
         Count("K", 1, 8),
         Count("n", 1, 2_000),
-        Linear("start", 0.0, 4.0),
+        Logarithmic("start", 1e-3, 1e3),
         Logarithmic("LC", 0.05, 3.0),
         Logarithmic("sigma_x2", 0.05, 5.0),
         Logarithmic("D", 0.05, 5.0),

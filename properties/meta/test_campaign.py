@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sympy import Le
 
+from elbound.properties.adversary import Effort
 from elbound.properties.campaign import Bench, Outcome, Task, replayed, run_task, tasks_of
 from elbound.properties.docket import PROFILES, Brief, Docket, Versions, docket_of
 from elbound.properties.evidence.intervals import Interval
@@ -154,7 +155,7 @@ def test_a_row_of_a_claim_that_is_gone_cannot_be_replayed(planted: Brief) -> Non
 
 def test_a_planted_mistake_is_refuted_by_the_adversary_alone(planted: Brief) -> None:
     bench = Bench(planted, docket_of(planted), OFFSET_RECURSION)
-    bench.adversary(48)
+    bench.adversary(Effort(48))
     found = [row for row in bench.finished() if row.origin == "adversary" and not row.version]
     assert [row.verdict for row in found] == [Verdict.REFUTED]
     shrunk = [row for row in bench.finished() if row.origin == "shrunk"]
@@ -253,7 +254,7 @@ def test_a_configuration_that_breaks_is_an_error_of_one_line_and_the_rest_goes_o
 def test_a_search_goes_on_past_what_breaks() -> None:
     bench = Bench(QUICK, Docket((SMALL, LARGE), (Fragile(),)), Fragile())
     bench.search(0, 40)
-    bench.adversary(40)
+    bench.adversary(Effort(40))
     places = {row.configuration["place"]: row.verdict for row in bench.rows if row.origin == "random"}
     assert set(places) == {1, 2, 3, 4, 5}
     assert {place for place, verdict in places.items() if verdict is Verdict.ERROR} == {2, 4}

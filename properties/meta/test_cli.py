@@ -437,7 +437,7 @@ CLAIM_KEYS = {
 }
 RUN_KEYS = {
     *("started", "wall_s", "profile", "device", "dtype", "epoch", "data", "executions", "alpha_suite"),
-    *("achieved_false_refutation_bound", "versions"),
+    *("achieved_false_refutation_bound", "boundary_judged", "boundary_refuted", "versions"),
 }
 
 

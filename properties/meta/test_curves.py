@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sympy import Eq, Le, Rational
 
-from elbound.properties.campaign import POPULATION, Bench, tasks_of
+from elbound.properties.adversary import GENERATION
+from elbound.properties.campaign import Bench, tasks_of
 from elbound.properties.docket import PROFILES, Brief, docket_of
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
@@ -93,7 +94,7 @@ def test_an_experiment_whose_share_is_less_than_one_generation_is_not_climbed() 
     brief = Brief(profile="default")
     climbed = {task.experiment for task in tasks_of(brief) if task.kind == "adversary"}
     for experiment in docket_of(brief).experiments:
-        if PROFILES["default"].adversary * experiment.share <= POPULATION - 1:
+        if PROFILES["default"].adversary * experiment.share < GENERATION:
             assert experiment.key not in climbed
     assert "tangent/widths" not in climbed
     assert "tangent/one-step" in climbed

@@ -45,7 +45,8 @@ def test_the_summary_has_exactly_the_names_of_schema_1(summary: dict[str, Any]) 
     assert summary.keys() == {"schema", "run", "claims", "findings"}
     assert summary["schema"] == 1
     assert " ".join(summary["run"]) == (
-        "started wall_s profile device dtype epoch data executions alpha_suite achieved_false_refutation_bound versions"
+        "started wall_s profile device dtype epoch data executions alpha_suite achieved_false_refutation_bound"
+        " boundary_judged boundary_refuted versions"
     )
     for claim in summary["claims"]:
         assert " ".join(claim) == (
@@ -184,6 +185,21 @@ def test_a_finding_that_no_longer_falls_exits_1() -> None:
     summary = summarise([*standing, synthetic.row("findings/loss-to-zero")], entries, synthetic.RUN)
     assert exit_code(summary) == 1
     assert "no finding of 1 fell" in headline(summary)
+
+
+def test_a_claim_refuted_at_its_bound_exits_1_and_the_campaign_is_printed() -> None:
+    for judged, refuted, said in (
+        (0, 0, ""),
+        (1_000, 0, "1,000 judged besides, none"),
+        (1_000, 2, "besides, 2 refuted"),
+    ):
+        run = {**synthetic.RUN, "boundary_judged": judged, "boundary_refuted": refuted}
+        summary = summarise(*synthetic.clean(), run)
+        assert exit_code(summary) == (refuted > 0)
+        console = Printed()
+        show(summary, console, "here")
+        assert said in console.text
+        assert bool(said) == ("at their bound" in console.text)
 
 
 def test_a_row_that_no_entry_describes_is_refused() -> None:

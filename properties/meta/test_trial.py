@@ -93,6 +93,20 @@ def test_ratios_of_exact_sides_point_from_the_claim_and_are_certain() -> None:
     assert judged(Claim(STILL, Le(X, p + q)), value).ratio is None
 
 
+def test_ratios_of_negative_sides_are_above_one_where_the_claim_is_violated() -> None:
+    value = Exact({X: Interval.between(1.9, 2.1)})
+    for relation, ratio, certified, verdict in (
+        (Le(-X, -p), 1 / 2, 1 / 2.1, Verdict.SUPPORTED),
+        (Ge(-p, -X), 1 / 2, 1 / 2.1, Verdict.SUPPORTED),
+        (Le(-4 * p, -X), 2 / 4, 1.9 / 4, Verdict.SUPPORTED),
+        (Le(-p, -X), 2.0, 1.9, Verdict.REFUTED),
+    ):
+        found = judged(Claim(STILL, relation), value)
+        assert found.verdict is verdict
+        assert found.ratio == pytest.approx(ratio, rel=8 * EPS)
+        assert found.certified_ratio == pytest.approx(certified, rel=8 * EPS)
+
+
 def test_expectations_alone_are_no_evidence_on_what_is_not_affine() -> None:
     values = Exact({X: Interval.of(0.5), Y: Interval.of(0.5), Z: Steps(Interval.of(np.full((4, 1), 0.5)))})
     for side in (X**2, X * Y, log(1 + X), Exceeds(X, p), Sum(Z[t] ** 2, (t, 1, n))):
@@ -364,6 +378,14 @@ def test_the_certified_ratio_is_below_the_true_one_and_the_resolution_is_what_li
     assert found.resolution == pytest.approx(found.ratio / found.certified_ratio, rel=8 * EPS)
     # The spread of this law is 0.1; six deviations of the mean of a screen's replicates, on either side.
     assert found.ratio == pytest.approx(ratio, rel=2 * 6 * 0.1 / 0.25 / Budget().screen_replicates ** 0.5)
+
+
+def test_negative_means_have_a_ratio_below_one_and_nothing_certified(noise: Any) -> None:
+    found = judged(Claim(MOVING, Le(-X, -p / 4)), sampled(noise, {X: beta_law(0.25), Y: beta_law(0.25)}), {p: 0.5})
+    # The spread of this law is 0.1; six deviations of the mean of a screen's replicates.
+    assert found.ratio == pytest.approx(0.5, rel=6 * 0.1 / 0.25 / Budget().screen_replicates ** 0.5)
+    assert found.certified_ratio is None
+    assert found.resolution is None
 
 
 def test_curves_are_summed_replicate_by_replicate(noise: Any) -> None:
