@@ -7,21 +7,25 @@ import importlib
 import math
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, find, given, seed, settings, target
 from hypothesis.database import InMemoryExampleDatabase, choices_to_bytes
 from hypothesis.errors import NoSuchExample
+from sympy import Integer
 
 from elbound.properties.datasets import user_option
 from elbound.properties.docket import PROFILES, Brief, Docket, docket_of
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.experiment import Experiment, Situation
+from elbound.properties.limits import Watch
+from elbound.properties.place import Rival, rivals_of
 from elbound.properties.spaces import Configuration, Space
-from elbound.properties.trial import Judgement, Trial
+from elbound.properties.trial import Judgement, Trial, failed
 from elbound.reports.row import Row, Verdict
 from elbound.theory.catalogue import Listed
 from elbound.theory.claim import Claim
@@ -70,11 +74,11 @@ def tasks_of(brief: Brief) -> list[Task]:
     return sorted(searches + others, key=lambda task: (-heavy[task.experiment], task.name))
 
 
-def run_task(brief: Brief, task: Task) -> Outcome:
+def run_task(brief: Brief, task: Task, watch: Watch | None = None) -> Outcome:
     """Carries out one task; the same brief and task give the same rows, whatever ran before."""
     docket = docket_of(brief)
     experiment = next(x for x in docket.experiments if x.key == task.experiment)
-    bench = Bench(brief, docket, experiment)
+    bench = Bench(brief, docket, experiment, watch=watch)
     match task.kind:
         case "instances":
             bench.instances()
@@ -107,6 +111,8 @@ class Bench:
     judged: dict[tuple[tuple[str, Any], ...], dict[str, Row]] = field(default_factory=dict)
     executions: int = 0
     confirmations: int = 0
+    watch: Watch | None = None
+    rivals: dict[str, tuple[Rival, ...]] = field(default_factory=dict)
 
     @property
     def space(self) -> Space:
@@ -196,23 +202,56 @@ class Bench:
             self.rows += self.judged[key].values()
         return self.judged[key]
 
-    def _examine(self, configuration: Configuration, origin: str, claims: Sequence[Listed]) -> dict[str, Row]:
+    def _examine(
+        self, configuration: Configuration, origin: str, claims: Sequence[Listed], *, drawn: bool = False
+    ) -> dict[str, Row]:
+        """The rows of the claims at a configuration; with the curves of both sides where they shall be drawn."""
         started = time.perf_counter()
         try:
-            situation = self.experiment.situation(configuration, self.brief.context)
-            trial = self._trial(configuration, situation, claims)
-        except (ValueError, ArithmeticError, RuntimeError) as failure:
-            broken = Judgement(Verdict.ERROR, reason=f"{type(failure).__name__}: {' '.join(str(failure).split())}")
+            with self._watched(configuration, origin):
+                situation = self.experiment.situation(configuration, self.brief.context)
+                trial = self._trial(configuration, situation, claims)
+        except Exception as failure:  # a user's experiment may raise anything
+            broken = failed(failure)
             return {x.name: self._row(x, "", configuration, origin, broken, None, 0.0) for x in claims}
         rows = {}
         for listed in claims:
-            judgement = self._judge(trial, listed.claim)
-            seconds, started = time.perf_counter() - started, time.perf_counter()
-            curves = trial.curves(listed.claim) if origin.startswith("instance") and judgement.left is not None else {}
-            rows[listed.name] = self._row(listed, "", configuration, origin, judgement, situation, seconds, curves)
-            if judgement.verdict not in {Verdict.ASSUMPTION_NOT_MET, Verdict.ERROR}:
-                self._wrong_versions(trial, listed, configuration, origin)
+            with self._watched(configuration, origin, listed):
+                judgement = self._judge(trial, listed.claim)
+                seconds, started = time.perf_counter() - started, time.perf_counter()
+                wanted = (drawn or origin.startswith("instance")) and judgement.left is not None
+                curves = trial.curves(listed.claim) if wanted else {}
+                row = self._row(listed, "", configuration, origin, judgement, situation, seconds, curves)
+                rows[listed.name] = replace(row, rivals=self._rivals(trial, listed)) if row.judged else row
+                if row.judged:
+                    self._wrong_versions(trial, listed, configuration, origin)
         return rows
+
+    def _watched(
+        self, configuration: Configuration, origin: str, listed: Listed | None = None
+    ) -> AbstractContextManager[None]:
+        if self.watch is None:
+            return nullcontext()
+        claims = [listed] if listed else self.docket.trying(self.experiment)
+        piece = {
+            "experiment": self.experiment.key,
+            "claims": [x.name for x in claims],
+            "stopped": f"claim {listed.name}" if listed else f"experiment {self.experiment.key}",
+            "configuration": dict(configuration),
+            "origin": origin,
+        }
+        return self.watch.over(piece)
+
+    def _rivals(self, trial: Trial, listed: Listed) -> dict[str, float]:
+        """What known claims on the same left side allow it here, and the claim itself; for a user's own claims."""
+        if not listed.where:
+            return {}
+        if listed.name not in self.rivals:
+            self.rivals[listed.name] = rivals_of(listed.claim, self.experiment)
+        own = Rival(listed.name, listed.claim, Integer(1))
+        rivals = self.rivals[listed.name]
+        bounds = {rival.name: trial.bound(rival) for rival in (*rivals, own)} if rivals else {}
+        return {name: bound for name, bound in bounds.items() if bound is not None and math.isfinite(bound)}
 
     def _trial(self, configuration: Configuration, situation: Situation, claims: Sequence[Listed]) -> Trial:
         # Configurations outside every assumption are set aside before anything is simulated.
@@ -262,6 +301,9 @@ class Bench:
         curves: Mapping[str, list[float]] | None = None,
     ) -> Row:
         context = self.brief.context
+        reason = judgement.reason
+        if judgement.verdict is Verdict.ERROR and not reason.startswith(listed.where.partition(":")[0]):
+            reason = f"{listed.where}: {reason}"
         return Row(
             claim=listed.name,
             version=version,
@@ -271,7 +313,7 @@ class Bench:
             parameters=situation.plain if situation else {},
             verdict=judgement.verdict,
             basis=judgement.basis,
-            reason=judgement.reason,
+            reason=reason,
             left=judgement.left,
             right=judgement.right,
             error=judgement.error,
@@ -316,7 +358,8 @@ class Bench:
                 known[candidate] = self._examine(self.space.configuration(candidate), "shrunk", (listed,))[listed.name]
             return known[candidate].verdict is Verdict.REFUTED
 
-        return known[_smallest(self.space, point, refuted)]
+        smallest = self.space.configuration(_smallest(self.space, point, refuted))
+        return self._examine(smallest, "shrunk", (listed,), drawn=True)[listed.name]
 
 
 def _cma() -> Any:
@@ -344,9 +387,11 @@ def _log_ratio(row: Row | None) -> float:
     return math.log(row.ratio)
 
 
-def outcomes(brief: Brief, tasks: Sequence[Task], executor: Executor) -> Iterator[Outcome]:
+def outcomes(
+    brief: Brief, tasks: Sequence[Task], executor: Executor, serve: Callable[[Brief, Task], Outcome] = run_task
+) -> Iterator[Outcome]:
     """Runs tasks on any `concurrent.futures.Executor`, yielding each outcome as it comes."""
-    futures = [executor.submit(run_task, brief, task) for task in tasks]
+    futures = [executor.submit(serve, brief, task) for task in tasks]
     for future in as_completed(futures):
         yield future.result()
 

@@ -30,6 +30,7 @@ def build_parser() -> Parser:
     verify.add_argument("patterns", nargs="*", metavar="PATTERN", help="claims by name, shell wildcards; all without")
     check = commands.add_parser("check", help="judge the claims of your own Python file")
     check.add_argument("file", type=Path, metavar="FILE.py")
+    check.add_argument("patterns", nargs="*", metavar="PATTERN", help="claims of the file by name; all without")
     for command in (verify, check):
         _add_run_options(command)
     shown = commands.add_parser("list", help="the claims, or the settings they speak about")
@@ -59,6 +60,9 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--output", type=Path, metavar="DIR")
     command.add_argument("--workers", type=_workers, metavar="N", help="worker processes; all cores without")
     command.add_argument("--epoch", type=_epoch, default=0, metavar="E", help="another number draws fresh noise")
+    command.add_argument(
+        "--limit", type=_seconds, default=60.0, metavar="S", help="seconds for one claim at one configuration"
+    )
     command.add_argument("--block", type=_block, default=256, metavar="R", help="replicates simulated together")
     command.add_argument(
         "--resume", action="store_true", help="keep the finished tasks of the run in the output folder"
@@ -71,6 +75,14 @@ def _whole(low: int, high: int, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 10 and low <= int(text) <= high):
         raise argparse.ArgumentTypeError(f"{text!r}; allowed: a whole number from {low} to {high}")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    # Nine characters hold no more than a number; float would take names of numbers and underscores too.
+    plain = text.isascii() and len(text) <= 9 and text.replace(".", "", 1).isdigit()
+    if not plain or not 0.1 <= float(text) <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: seconds from 0.1 to 86400")
+    return float(text)
 
 
 def _workers(text: str) -> int:

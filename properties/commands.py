@@ -13,7 +13,7 @@ from elbound.impl.device import resolve
 from elbound.properties import listing
 from elbound.properties.campaign import replayed
 from elbound.properties.datasets import USER, user_option
-from elbound.properties.docket import BadInput, Brief, docket_of
+from elbound.properties.docket import BadInput, Brief, analysis_of, docket_of
 from elbound.properties.experiment import Context
 from elbound.properties.run import Place, carry_out, default_folder, default_workers, prepare, publish, report_on
 from elbound.properties.sweep import sweep
@@ -61,7 +61,10 @@ def brief_of(arguments: argparse.Namespace) -> Brief:
     device = resolve(arguments.device).type
     context = Context(arguments.epoch, device, arguments.block, _data(arguments.data))
     file = str(arguments.file.resolve()) if arguments.command == "check" else None
-    brief = Brief(arguments.profile, tuple(getattr(arguments, "patterns", ())), context, file)
+    # What failed here, perhaps by taking too long, is not tried again by every worker.
+    skipped = analysis_of(file, limit=arguments.limit).failed if file else ()
+    patterns = tuple(getattr(arguments, "patterns", ()))
+    brief = Brief(arguments.profile, patterns, context, file, skipped, arguments.limit)
     docket_of(brief)
     return brief
 

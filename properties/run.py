@@ -5,11 +5,14 @@ import multiprocessing
 import os
 import platform
 import signal
+import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import connection
@@ -21,14 +24,18 @@ from rich.console import Console
 
 from elbound import __version__
 from elbound.impl.device import deterministic
-from elbound.properties.campaign import Outcome, Task, outcomes, tasks_of
-from elbound.properties.docket import BadInput, Brief, docket_of, papers
+from elbound.properties.campaign import Outcome, Task, outcomes, run_task, tasks_of
+from elbound.properties.docket import BadInput, Brief, analysis_of, docket_of, papers
 from elbound.properties.evidence.budget import Budget
+from elbound.properties.limits import Stopped, Watch, stopped_in
 from elbound.reports.ledger import Ledger, LedgerError
 from elbound.reports.render.page import render
+from elbound.reports.row import Row, Verdict
 from elbound.reports.summary import exit_code, summarise, write_summary
 from elbound.reports.table import Progress, show
 
+# The kind of the entry in a ledger that stands for work which took too long.
+STOPPED = "stopped"
 LIBRARIES = ("torch", "numpy", "scipy", "sympy", "hypothesis", "cma", "python-flint")
 
 
@@ -75,11 +82,24 @@ def prepare(device: str) -> None:
     deterministic(torch.device(device))
 
 
-def serve(device: str) -> None:
-    """Prepares a worker process: an interrupt is its parent's to answer, and the parent's end is its own."""
+_watch: Watch | None = None
+
+
+def serve(device: str, notes: Path, limit: float) -> None:
+    """Prepares a worker process: an interrupt is its parent's to answer, and the parent's end is its own.
+
+    What takes longer than the limit ends the process too, with a note in the folder of what it was.
+    """
+    global _watch
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     prepare(device)
+    _watch = Watch(notes / str(os.getpid()), limit)
+
+
+def serve_task(brief: Brief, task: Task) -> Outcome:
+    """A task in a worker process, watched over."""
+    return run_task(brief, task, _watch)
 
 
 def _end_with_parent() -> None:
@@ -90,17 +110,18 @@ def _end_with_parent() -> None:
 
 
 @contextlib.contextmanager
-def judging(brief: Brief, tasks: list[Task], count: int) -> Iterator[Iterator[Outcome]]:
-    """The outcomes as they come, from single-threaded worker processes.
+def workers(brief: Brief, count: int, notes: Path) -> Iterator[ProcessPoolExecutor]:
+    """Single-threaded worker processes.
 
     Even a single worker is a process: in this one, Hypothesis's callback of the garbage collector can swallow an
     interrupt.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["elbound.properties.campaign"])
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=serve, initargs=(brief.context.device,))
+    terms = (brief.context.device, notes, brief.limit)
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=serve, initargs=terms)
     try:
-        yield outcomes(brief, tasks, pool)
+        yield pool
     except BaseException:
         # Whatever ended the run, nobody waits for the tasks under way.
         for process in list((pool._processes or {}).values()):
@@ -108,6 +129,44 @@ def judging(brief: Brief, tasks: list[Task], count: int) -> Iterator[Iterator[Ou
         raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def judging(brief: Brief, tasks: Sequence[Task], count: int) -> Generator[Outcome]:
+    """The outcomes as they come, from worker processes.
+
+    A claim or experiment that ended its process by taking too long becomes an error row and is left out from there on;
+    the tasks that are not finished begin again without it, in new processes.
+    """
+    waiting = list(tasks)
+    while waiting:
+        with tempfile.TemporaryDirectory() as notes:
+            try:
+                with workers(brief, min(count, len(waiting)), Path(notes)) as pool:
+                    for outcome in outcomes(brief, waiting, pool, serve_task):
+                        waiting.remove(outcome.task)
+                        yield outcome
+            except BrokenProcessPool:
+                stopped = {x.piece["stopped"]: x for x in stopped_in(Path(notes))}
+                if not stopped:
+                    raise
+                yield from (Outcome(Task(name, STOPPED), rows_of(x, brief), 0, 0) for name, x in stopped.items())
+                brief = replace(brief, without=(*brief.without, *stopped))
+        able = {task.name for task in tasks_of(brief)}
+        waiting = [task for task in waiting if task.name in able]
+
+
+def rows_of(stopped: Stopped, brief: Brief) -> tuple[Row, ...]:
+    """The error rows of work that took too long: of its claim, or of every claim of its experiment."""
+    piece, context = stopped.piece, brief.context
+    where = stopped.place(brief.file)
+    reason = f"{where}: time limit: {piece['stopped']} was still at work here after {brief.limit:g} s"
+    none = dict.fromkeys(("left", "right", "error", "ratio", "certified_ratio", "resolution", "log_e"))
+    blank = {"version": "", "basis": "", "data": "", "parameters": {}, "curves": {}, **none}
+    flags = {"replicates": 0, "expected": False, "vacuous": False, "seconds": brief.limit}
+    place = {"experiment": piece["experiment"], "origin": piece["origin"], "configuration": piece["configuration"]}
+    terms = {"device": context.device, "dtype": "float64", "epoch": context.epoch}
+    told = {"verdict": Verdict.ERROR, "reason": reason}
+    return tuple(Row(claim=name, **blank, **flags, **place, **terms, **told) for name in piece["claims"])
 
 
 def facts_of(brief: Brief) -> dict[str, Any]:
@@ -118,6 +177,7 @@ def facts_of(brief: Brief) -> dict[str, Any]:
         "profile": brief.profile,
         "patterns": list(brief.patterns),
         "file": brief.file or "",
+        "problems": list(analysis_of(brief.file, limit=brief.limit).problems) if brief.file else [],
         "user_data": "" if data is None else f"{data.name}:{data.digest}",
         "device": brief.context.device,
         "dtype": "float64",
@@ -167,18 +227,22 @@ def carry_out(brief: Brief, place: Place, *, count: int, resume: bool, console: 
     started = time.perf_counter()
     with open_ledger(brief, place, resume=resume) as ledger:
         finished = ledger.finished_tasks()
+        brief = replace(brief, without=tuple(sorted(stopped_before(finished))))
         waiting = [task for task in tasks_of(brief) if task.name not in finished]
         if waiting:
-            with (
-                judging(brief, waiting, min(count, len(waiting))) as found,
-                Progress(len(waiting), console) as progress,
-            ):
+            with closing(judging(brief, waiting, count)) as found, Progress(len(waiting), console) as progress:
                 for outcome in found:
                     keep(ledger, outcome)
                     progress.finish(outcome.task.name, outcome.rows)
         spent = ledger.run.get("wall_s", 0.0) + time.perf_counter() - started
         ledger.close_run({**_evidence(ledger), "wall_s": round(spent, 2)})
     return publish(place.ledger, place)
+
+
+def stopped_before(finished: Iterable[str]) -> Iterator[str]:
+    """The claims and experiments that took too long in the finished part of a run."""
+    ending = f": {STOPPED} 0"
+    return (name.removesuffix(ending) for name in finished if name.endswith(ending))
 
 
 def keep(ledger: Ledger, outcome: Outcome) -> None:

@@ -10,12 +10,15 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from traceback import walk_tb
 from typing import Any, Final
 
 import numpy as np
 from sympy import Eq, Expr, Ge, IndexedBase
 from sympy.core.relational import Relational
 
+from elbound.properties.analysis import OWN_MODULE, line_in, one_line
 from elbound.properties.arithmetics import Enclosures, Floats, Replicates
 from elbound.properties.evidence.betting import (
     BoundedMeanZero,
@@ -28,9 +31,10 @@ from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.evidence.rates import Means, verdict_of_rate
 from elbound.properties.experiment import Everywhere, Exact, Measurement, Sample, Series, Situation
+from elbound.properties.place import Rival
 from elbound.reports.row import Verdict
 from elbound.theory.claim import Claim
-from elbound.theory.evaluate import CannotEvaluate, Evaluation, Slope, symbols_of
+from elbound.theory.evaluate import Evaluation, Slope, symbols_of
 from elbound.theory.symbols import n
 
 # Sides that agree to this relative error cannot be told apart by any configuration: equality counts as support.
@@ -69,6 +73,14 @@ class Judgement:
     confirmed: bool = False
 
 
+def failed(failure: Exception) -> Judgement:
+    """The judgement of what raised an exception; with file and line where it came through a user's own file."""
+    frames = (frame for frame, _ in walk_tb(failure.__traceback__))
+    own = [x for x in frames if str(x.f_globals.get("__name__", "")).startswith(OWN_MODULE)]
+    where = f"{Path(own[-1].f_code.co_filename).name}:{line_in(own[-1].f_code.co_filename, failure)}: " if own else ""
+    return Judgement(Verdict.ERROR, reason=f"{where}{type(failure).__name__}: {one_line(failure)}")
+
+
 class Trial:
     """One measurement at one configuration, on which any number of claims and wrong versions are judged.
 
@@ -89,8 +101,22 @@ class Trial:
             if isinstance(self.measurement, Series) and claim.is_rate:
                 return self._rate(claim, self.measurement)
             return self._exact(claim)
-        except (CannotEvaluate, ValueError, ArithmeticError, KeyError, RuntimeError) as failure:
-            return Judgement(Verdict.ERROR, reason=f"{type(failure).__name__}: {' '.join(str(failure).split())}")
+        except Exception as failure:  # a user's experiment, drawing only now, may raise anything
+            return failed(failure)
+
+    def bound(self, rival: Rival) -> float | None:
+        """What a known claim allows the left side it is compared on; None where it says nothing, or no number."""
+        if rival.claim.broken_assumption(self.situation.values, self.situation.facts):
+            return None
+        try:
+            if not bool(_single(self._enclosed(rival.factor)).low > 0):
+                return None
+            if not isinstance(self.measurement, Sample):
+                return _middle(_single(self._enclosed(rival.bound)))
+            drawn = [part(rival.bound) for part in self._draws("screen", self.budget.screen_replicates)]
+        except Exception:  # whatever stands in the way, there is nothing to compare with
+            return None
+        return float(np.mean(drawn))
 
     @cached_property
     def _enclosed(self) -> Evaluation:
@@ -108,6 +134,8 @@ class Trial:
         verdict, reason = _compare(claim.relation, left, right)
         basis = self.measurement.basis if isinstance(self.measurement, Exact) else "exact"
         small, large = (right, left) if isinstance(claim.relation, Ge) else (left, right)
+        # A lower bound that is not even positive says nothing of what cannot be negative.
+        empty = isinstance(claim.relation, Ge) and bool(right.high <= 0) and claim.left.is_nonnegative is True
         return Judgement(
             verdict,
             basis=basis if verdict is not Verdict.CONSISTENT else "",
@@ -118,6 +146,7 @@ class Trial:
             ratio=None if large.contains(0.0) else _quotient(_middle(small), _middle(large)),
             certified_ratio=None if large.contains(0.0) else _quotient(float(small.low), float(large.high)),
             resolution=1.0 + _relative_error(left, right),
+            vacuous=empty,
         )
 
     # Evidence

@@ -18,6 +18,8 @@ _RUN = {
     "started": (text, ""),
     "wall_s": (number, 0.0),
     "profile": (text, ""),
+    "file": (text, ""),
+    "problems": (several(text), ()),
     "device": (text, ""),
     "dtype": (text, ""),
     "epoch": (integer, 0),
@@ -256,7 +258,7 @@ def unanswered(summary: Mapping[str, Any]) -> bool:
     """Whether something could not be judged, or there was nothing to judge."""
     both = [*summary["claims"], *summary["findings"]]
     errors = any(claim["configurations"]["error"] for claim in summary["claims"])
-    return not both or errors or any(one["verdict"] in (NOT_JUDGED, Verdict.ERROR) for one in both)
+    return not both or errors or bool(summary["run"]["problems"]) or any(one["verdict"] in (NOT_JUDGED, Verdict.ERROR) for one in both)
 
 
 def unexpected(summary: Mapping[str, Any]) -> bool:
