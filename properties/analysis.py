@@ -122,7 +122,10 @@ class _Reading:
             line = line_in(self.path, failure) or statement.lineno
             wanted = getattr(failure, "name", None) if isinstance(failure, NameError) else None
             said = f"{self.at(line)}: {type(failure).__name__}: {one_line(failure)}"
-            self._fail(statement, f"{said}, which line {self.missing[wanted]} failed to define" if wanted in self.missing else said)
+            self._fail(
+                statement,
+                f"{said}, which line {self.missing[wanted]} failed to define" if wanted in self.missing else said,
+            )
         for name, value in vars(self.module).items():
             if known.get(name) is not value:
                 self._bound(name, value, statement.lineno)
@@ -159,7 +162,7 @@ class _Reading:
 
     def _experiments(self) -> Iterator[Experiment]:
         found = {name: x for name, x in vars(self.module).items() if isinstance(x, Experiment)}
-        taken = {x.key: "of the catalogue" for x in experiments()}
+        taken = {x.key: "in the catalogue" for x in experiments()}
         for name, experiment in found.items():
             where = f"{self.at(self.lines.get(name, 1))}: experiment {name}"
             wrong = [part for part, kind in NEEDED.items() if not isinstance(getattr(experiment, part, None), kind)]
@@ -167,9 +170,11 @@ class _Reading:
                 told = ", ".join(f"{part} (a {NEEDED[part].__name__})" for part in wrong)
                 self.problems.append(f"{where}: needs {told}")
             elif experiment.key in taken:
-                self.problems.append(f"{where}: the key {experiment.key!r} is that of an experiment {taken[experiment.key]}")
+                self.problems.append(
+                    f"{where}: the key {experiment.key!r} is that of an experiment {taken[experiment.key]}"
+                )
             else:
-                taken[experiment.key] = f"above, {name}"
+                taken[experiment.key] = f"by {name} above"
                 yield experiment
 
     def _unserved(self, listed: tuple[Listed, ...], own: tuple[Experiment, ...]) -> Iterator[str]:

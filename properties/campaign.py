@@ -237,6 +237,7 @@ class Bench:
             "experiment": self.experiment.key,
             "claims": [x.name for x in claims],
             "stopped": f"claim {listed.name}" if listed else f"experiment {self.experiment.key}",
+            "where": listed.where if listed else "",
             "configuration": dict(configuration),
             "origin": origin,
         }

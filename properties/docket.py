@@ -8,7 +8,8 @@ from pathlib import Path
 
 from sympy import Eq
 
-from elbound.properties.analysis import Analysis, BadInput, read_analysis
+from elbound.properties.analysis import Analysis, read_analysis
+from elbound.properties.analysis import BadInput as BadInput
 from elbound.properties.experiment import Context, Experiment, experiments
 from elbound.reports.row import Entry
 from elbound.theory.catalogue import Listed, catalogue, references

@@ -22,7 +22,7 @@ class TimeLimit(BaseException):
     """Raised inside work that has taken too long; no Exception, so that the work itself does not answer it."""
 
 
-def _alarm(signum: int, frame: FrameType | None) -> None:
+def _alarm(_signum: int, _frame: FrameType | None) -> None:
     raise TimeLimit
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -28,6 +28,7 @@ from elbound.properties.campaign import Outcome, Task, outcomes, run_task, tasks
 from elbound.properties.docket import BadInput, Brief, analysis_of, docket_of, papers
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.limits import Stopped, Watch, stopped_in
+from elbound.properties.symbolic import Answer, Point, impossible, symbolic_checks
 from elbound.reports.ledger import Ledger, LedgerError
 from elbound.reports.render.page import render
 from elbound.reports.row import Row, Verdict
@@ -36,6 +37,8 @@ from elbound.reports.table import Progress, show
 
 # The kind of the entry in a ledger that stands for work which took too long.
 STOPPED = "stopped"
+# Seconds for all questions on one claim, each of which stops by itself after two.
+PATIENCE = 180.0
 LIBRARIES = ("torch", "numpy", "scipy", "sympy", "hypothesis", "cma", "python-flint")
 
 
@@ -157,16 +160,41 @@ def judging(brief: Brief, tasks: Sequence[Task], count: int) -> Generator[Outcom
 
 def rows_of(stopped: Stopped, brief: Brief) -> tuple[Row, ...]:
     """The error rows of work that took too long: of its claim, or of every claim of its experiment."""
-    piece, context = stopped.piece, brief.context
-    where = stopped.place(brief.file)
-    reason = f"{where}: time limit: {piece['stopped']} was still at work here after {brief.limit:g} s"
-    none = dict.fromkeys(("left", "right", "error", "ratio", "certified_ratio", "resolution", "log_e"))
-    blank = {"version": "", "basis": "", "data": "", "parameters": {}, "curves": {}, **none}
-    flags = {"replicates": 0, "expected": False, "vacuous": False, "seconds": brief.limit}
-    place = {"experiment": piece["experiment"], "origin": piece["origin"], "configuration": piece["configuration"]}
-    terms = {"device": context.device, "dtype": "float64", "epoch": context.epoch}
-    told = {"verdict": Verdict.ERROR, "reason": reason}
-    return tuple(Row(claim=name, **blank, **flags, **place, **terms, **told) for name in piece["claims"])
+    piece, where = stopped.piece, stopped.place(brief.file)
+    defined = piece["where"] or where
+    reason = f"{defined}: time limit: {piece['stopped']} was still at work after {brief.limit:g} s, in {where}"
+    return tuple(unjudged(name, piece, reason, brief) for name in piece["claims"])
+
+
+def unjudged(claim: str, piece: Mapping[str, Any], reason: str, brief: Brief) -> Row:
+    """The error row of a claim at a configuration where nothing came of judging it."""
+    return Row(
+        claim=claim,
+        version="",
+        experiment=piece["experiment"],
+        origin=piece["origin"],
+        configuration=piece["configuration"],
+        parameters={},
+        verdict=Verdict.ERROR,
+        basis="",
+        reason=reason,
+        left=None,
+        right=None,
+        error=None,
+        ratio=None,
+        certified_ratio=None,
+        resolution=None,
+        log_e=None,
+        replicates=0,
+        device=brief.context.device,
+        dtype="float64",
+        epoch=brief.context.epoch,
+        data="",
+        curves={},
+        expected=False,
+        vacuous=False,
+        seconds=brief.limit,
+    )
 
 
 def facts_of(brief: Brief) -> dict[str, Any]:
@@ -234,9 +262,37 @@ def carry_out(brief: Brief, place: Place, *, count: int, resume: bool, console: 
                 for outcome in found:
                     keep(ledger, outcome)
                     progress.finish(outcome.task.name, outcome.rows)
+        problems = dict.fromkeys(ledger.run.get("problems", []))
+        if brief.file:
+            problems |= dict.fromkeys(describe(brief, ledger, count))
         spent = ledger.run.get("wall_s", 0.0) + time.perf_counter() - started
-        ledger.close_run({**_evidence(ledger), "wall_s": round(spent, 2)})
+        ledger.close_run({**_evidence(ledger), "wall_s": round(spent, 2), "problems": list(problems)})
     return publish(place.ledger, place)
+
+
+def describe(brief: Brief, ledger: Ledger, count: int) -> list[str]:
+    """Adds to the entries of a user's own claims what their right sides look like, and returns what is wrong with them.
+
+    What sympy does not come to an end with, though it is asked to, is left open.
+    """
+    listed, found = docket_of(brief).listed, dict[str, list[Answer]]()
+    judged = {x.name: [row for row in ledger.rows(claim=x.name, version="") if row.judged] for x in listed}
+    points = {name: [Point(dict(row.parameters), row.left, row.right) for row in rows] for name, rows in judged.items()}
+    with (
+        tempfile.TemporaryDirectory() as notes,
+        suppress(TimeoutError, BrokenProcessPool),
+        workers(brief, max(1, min(count, len(listed))), Path(notes)) as pool,
+    ):
+        asked = {name: pool.submit(symbolic_answers, brief, name, points[name]) for name in judged}
+        for name, future in asked.items():
+            found[name] = future.result(timeout=PATIENCE)
+    ledger.record_entries([replace(entry, symbolic=found.get(entry.name, ())) for entry in ledger.entries()])
+    return [problem for x in listed if (problem := impossible(x, points[x.name]))]
+
+
+def symbolic_answers(brief: Brief, name: str, points: Sequence[Point]) -> list[Answer]:
+    """The answers on one claim, in a worker process."""
+    return symbolic_checks(next(x.claim for x in docket_of(brief).listed if x.name == name), points)
 
 
 def stopped_before(finished: Iterable[str]) -> Iterator[str]:

@@ -131,6 +131,9 @@ class Trial:
             reason = "the relation is not affine in what is random, and expectations alone were computed"
             return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=reason)
         left, right = _single(self._enclosed(claim.left)), _single(self._enclosed(claim.right))
+        for name, side in (("left", left), ("right", right)):
+            if math.isnan(_middle(side)):
+                raise ValueError(f"the {name} side is anything between -inf and inf: not a number")
         verdict, reason = _compare(claim.relation, left, right)
         basis = self.measurement.basis if isinstance(self.measurement, Exact) else "exact"
         small, large = (right, left) if isinstance(claim.relation, Ge) else (left, right)
@@ -448,7 +451,8 @@ def _single(interval: Interval) -> Interval:
 
 
 def _middle(interval: Interval) -> float:
-    return float(interval.middle)
+    """A number in the interval, near its middle; NaN for the whole line."""
+    return math.nan if math.isinf(interval.low) and math.isinf(interval.high) else float(interval.middle)
 
 
 def _quotient(small: float, large: float) -> float | None:

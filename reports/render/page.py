@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from elbound.reports.document import Scalar
 from elbound.reports.ledger import Ledger
+from elbound.reports.place import Place, places_of
 from elbound.reports.render import plots
 from elbound.reports.row import Entry, Row, Verdict
 from elbound.reports.summary import (
@@ -22,6 +23,8 @@ from elbound.reports.summary import (
     group,
     headline,
     instances_of,
+    is_loose,
+    is_vacuous,
     sharpest_of,
     smallest_of,
     strongest_of,
@@ -86,6 +89,8 @@ def page(rows: Sequence[Row], entries: Sequence[Entry], run: Mapping[str, Any], 
             state=_STATES[unexpected(summary), unanswered(summary)],
             run=facts(run),
             run_data=summary["run"]["data"],
+            file=summary["run"]["file"],
+            problems=summary["run"]["problems"],
             closed=closed,
             papers=_papers(facts(run)["papers"], views),
             sentences={sentence["id"]: sentence["sentence"] for sentence in facts(run)["papers"]},
@@ -187,6 +192,7 @@ def _view(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> dict[str, Any]
     where = anchor(entry.name)
     verdict = verdict_of(rows)
     bases = Counter(row.basis for row in judged if row.basis)
+    places = places_of(entry, rows) if verdict != Verdict.REFUTED else []
     named = [_version(name, versions.get(name, [])) for name in versions_of(entry, versions)]
     return {
         "entry": entry,
@@ -204,7 +210,9 @@ def _view(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> dict[str, Any]
         "versions": named,
         "killed": sum(version["killed"] for version in named),
         "reasons": _reasons(versions),
-        "figures": _figures(where, rows),
+        "figures": [*_figures(where, rows), *_comparisons(where, places)],
+        "places": places,
+        "weak": "vacuous" if is_vacuous(judged) else "loose" if is_loose(judged) and verdict != Verdict.REFUTED else "",
     }
 
 
@@ -244,6 +252,11 @@ def _pictures(rows: Sequence[Row]) -> list[plots.Figure]:
         if row.version == "" and row.judged and {"observed", "bound"} <= row.curves.keys():
             followed.setdefault((row.experiment, row.origin), []).append(row)
     drawn = (plots.together(f"picture{i}", group) for i, group in enumerate(followed.values()))
+    return [figure for figure in drawn if figure is not None]
+
+
+def _comparisons(where: str, places: Sequence[Place]) -> list[plots.Figure]:
+    drawn = (plots.beside(f"{where}.beside{i}", place.rival, place.pairs) for i, place in enumerate(places))
     return [figure for figure in drawn if figure is not None]
 
 
