@@ -107,7 +107,7 @@ def analysis_of(file: str, skipped: tuple[int, ...] = (), limit: float = LIMIT) 
 
 
 def select(patterns: Sequence[str], known: tuple[Listed, ...] | None = None) -> tuple[Listed, ...]:
-    """The claims, else the catalogue's, whose name, key or room matches a pattern; all without. BadInput for no match."""
+    """The claims (by default the catalogue's) whose name, key or room a pattern matches. BadInput for one of no claim."""
     known = catalogue() if known is None else known
     if not patterns:
         return known

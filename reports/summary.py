@@ -25,8 +25,6 @@ _RUN = {
     "started": (text, ""),
     "wall_s": (number, 0.0),
     "profile": (text, ""),
-    "file": (text, ""),
-    "problems": (several(text), ()),
     "device": (text, ""),
     "dtype": (text, ""),
     "epoch": (integer, 0),
@@ -35,6 +33,8 @@ _RUN = {
     "alpha_suite": (number, 0.0),
     "achieved_false_refutation_bound": (number, 0.0),
     "versions": (mapping(scalar), {}),
+    "file": (text, ""),
+    "problems": (several(text), ()),
 }
 _PAPERS = several(record(id=text, paper=text, sentence=text, standing=text))
 
@@ -219,7 +219,6 @@ def _claim(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> dict[str, Any
         "verdict": verdict_of(rows),
         "basis": basis_of(rows),
         "vacuous": is_vacuous(judged),
-        "loose": is_loose(judged),
         # an error in a wrong version leaves the claim as unexamined as one in the claim itself
         "configurations": {str(verdict): counts[verdict] for verdict in Verdict} | {"error": _errors(versions)},
         "instances": {name: row.ratio for name, row in instances_of(rows).items()},
@@ -231,6 +230,7 @@ def _claim(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> dict[str, Any
         "mutants": {"named": named, "ladder": {"total": 0, "false": 0, "killed": 0, "survivors": []}},
         "data": dict(sorted(Counter(row.data for row in judged if row.data).items())),
         "witness": _witnesses(rows),
+        "loose": is_loose(judged),
         "where": entry.where,
         "symbolic": [dict(answer) for answer in entry.symbolic],
         "place": [place.plain for place in places_of(entry, rows)],
