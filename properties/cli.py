@@ -33,9 +33,11 @@ def build_parser() -> Parser:
     check.add_argument("patterns", nargs="*", metavar="PATTERN", help="claims of the file by name; all without")
     for command in (verify, check):
         _add_run_options(command)
+    new = commands.add_parser("new", help="write a commented analysis to begin with")
+    new.add_argument("name", metavar="NAME", help="a Python identifier; the file is NAME.py, here")
     shown = commands.add_parser("list", help="the claims, or the settings they speak about")
     shown.add_argument("what", nargs="?", choices=("claims", "settings"), default="claims")
-    show = commands.add_parser("show", help="one claim or setting in full")
+    show = commands.add_parser("show", help="one claim, or one setting with its letters, facts and experiments")
     show.add_argument("name", metavar="NAME")
     replay = commands.add_parser("replay", help="judge one row again and compare it bit for bit")
     replay.add_argument("row", metavar="ROW", help="the row's twelve digits, as reports print them")

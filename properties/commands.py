@@ -16,6 +16,7 @@ from elbound.properties.datasets import USER, user_option
 from elbound.properties.docket import BadInput, Brief, analysis_of, docket_of
 from elbound.properties.experiment import Context
 from elbound.properties.run import Place, carry_out, default_folder, default_workers, prepare, publish, report_on
+from elbound.properties.starting import write_new
 from elbound.properties.sweep import sweep
 from elbound.reports.ledger import Ledger
 from elbound.reports.row import Row
@@ -45,6 +46,9 @@ def dispatch(arguments: argparse.Namespace) -> int:
             page = write_sweep(arguments.name, lines, arguments.output or default_folder())
             console.print(sweep_table(arguments.name, lines))
             console.print(f"page: {page}", markup=False, soft_wrap=True)
+        case "new":
+            path = write_new(arguments.name, Path())
+            console.print(f"{path} is a claim to change: elbound check {path}", markup=False, soft_wrap=True)
         case "list":
             listing.print_list(arguments.what, console)
         case "show":

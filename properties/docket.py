@@ -107,7 +107,7 @@ def analysis_of(file: str, skipped: tuple[int, ...] = (), limit: float = LIMIT) 
 
 
 def select(patterns: Sequence[str], known: tuple[Listed, ...] | None = None) -> tuple[Listed, ...]:
-    """The claims (by default the catalogue's) whose name, key or room a pattern matches. BadInput for one of no claim."""
+    """The claims (the catalogue's without any) whose name, key or room a pattern matches. BadInput for no match."""
     known = catalogue() if known is None else known
     if not patterns:
         return known

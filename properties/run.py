@@ -262,12 +262,18 @@ def carry_out(brief: Brief, place: Place, *, count: int, resume: bool, console: 
                 for outcome in found:
                     keep(ledger, outcome)
                     progress.finish(outcome.task.name, outcome.rows)
-        problems = dict.fromkeys(ledger.run.get("problems", []))
-        if brief.file:
-            problems |= dict.fromkeys(describe(brief, ledger, count))
+        conclude(brief, ledger, count)
         spent = ledger.run.get("wall_s", 0.0) + time.perf_counter() - started
-        ledger.close_run({**_evidence(ledger), "wall_s": round(spent, 2), "problems": list(problems)})
+        ledger.close_run({"wall_s": round(spent, 2)})
     return publish(place.ledger, place)
+
+
+def conclude(brief: Brief, ledger: Ledger, count: int) -> None:
+    """Adds what is known of a run once all its tasks are there, and closes it."""
+    problems = dict.fromkeys(ledger.run.get("problems", []))
+    if brief.file:
+        problems |= dict.fromkeys(describe(brief, ledger, count))
+    ledger.close_run({**_evidence(ledger), "problems": list(problems)})
 
 
 def describe(brief: Brief, ledger: Ledger, count: int) -> list[str]:
