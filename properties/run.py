@@ -120,7 +120,7 @@ def workers(brief: Brief, count: int, notes: Path) -> Iterator[ProcessPoolExecut
     interrupt.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["elbound.properties.campaign"])
+    context.set_forkserver_preload(["elbound.properties.ready"])
     terms = (brief.context.device, notes, brief.limit)
     pool = ProcessPoolExecutor(count, mp_context=context, initializer=serve, initargs=terms)
     try:
