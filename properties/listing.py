@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from sympy import IndexedBase
+from sympy import IndexedBase, Rational
+from sympy.printing.str import StrPrinter
 
 import elbound.reports
 from elbound.properties.docket import BadInput
@@ -138,12 +139,18 @@ def example_of(setting: Setting) -> str:
 
 
 def _line(claim: Claim) -> str:
-    given = [constant(x) if isinstance(x, Fact) else str(claim.expanded(x)) for x in claim.assuming]
-    name = (
-        type(claim.relation).__name__.replace("LessThan", "Le").replace("GreaterThan", "Ge").replace("Equality", "Eq")
-    )
+    written = _Python().doprint
+    given = [constant(x) if isinstance(x, Fact) else written(claim.expanded(x)) for x in claim.assuming]
+    name = {"<=": "Le", ">=": "Ge", "==": "Eq"}[claim.relation.rel_op]
     assuming = f", assuming=({', '.join(given)},)" if given else ""
-    return f"MINE = Claim({constant(claim.setting)}, {name}({claim.left}, {claim.right}){assuming})"
+    return f"MINE = Claim({constant(claim.setting)}, {name}({written(claim.left)}, {written(claim.right)}){assuming})"
+
+
+class _Python(StrPrinter):  # type: ignore[misc]
+    """Expressions as Python; a fraction of Python's own integers would be a float."""
+
+    def _print_Rational(self, fraction: Rational) -> str:  # noqa: N802
+        return f"Rational({fraction.p}, {fraction.q})"
 
 
 def _print_lines(lines: Sequence[tuple[str, ...]], console: Console, heading: str = "") -> None:

@@ -180,7 +180,9 @@ class Bound:
             return ""
         x, end = reached
         side = "-" if edge.rel_op.startswith("<") == bool((edge.lhs - edge.rhs).coeff(x).is_nonnegative) else "+"
-        return _end_word(limit(self.right, x, end, side))
+        # A letter that may be zero leaves sympy undecided; what is asked is how the bound behaves where it is not.
+        positive = {y: Dummy(str(y), positive=True) for y in self.right.free_symbols if y.is_nonnegative and y != x}
+        return _end_word(limit(self.right.xreplace(positive), x, end.xreplace(positive), side))
 
     def _nearing(self, edge: Any) -> str:
         reached = self._towards(edge)
