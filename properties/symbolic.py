@@ -96,9 +96,17 @@ class Bound:
         for judged in self.judged[:: max(1, len(self.judged) // POINTS)][:POINTS]:
             known = judged.parameters
             values: Values = {x: known.get(str(x), 1.0) if isinstance(x, Symbol) else _one for x in asked}
-            if all(map(math.isfinite, (v for v in values.values() if isinstance(v, float)))):
+            finite = all(map(math.isfinite, (v for v in values.values() if isinstance(v, float))))
+            if finite and self._resembles(judged, values):
                 found.append(values)
         return found
+
+    def _resembles(self, judged: Point, values: Values) -> bool:
+        """Whether the right side has its judged sign though curves are held at one: else they are out of their range."""
+        try:
+            return judged.right is None or judged.right * self.at(values) > 0
+        except (ValueError, ArithmeticError, LookupError):
+            return False
 
     @cached_property
     def _relations(self) -> list[Any]:

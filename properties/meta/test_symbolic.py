@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,7 @@ from elbound.theory.symbols import C, Delta, K, L, a, chi2, gap, n, t, w_min
 QUADRATURE = next(x for x in experiments() if x.key == "importance/gaussian-posterior")
 
 
-def answers(claim: Claim, points: list[Mapping[str, float]]) -> dict[str, tuple[str, str]]:
+def answers(claim: Claim, points: Sequence[Mapping[str, float]]) -> dict[str, tuple[str, str]]:
     judged = [Point(values, 1.0, 2.0) for values in points]
     return {x["question"]: (x["answer"], x["how"]) for x in symbolic_checks(claim, judged)}
 
