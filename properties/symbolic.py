@@ -102,7 +102,7 @@ class Bound:
         return found
 
     def _resembles(self, judged: Point, values: Values) -> bool:
-        """Whether the right side has its judged sign though curves are held at one: else they are out of their range."""
+        """Whether the right side has its judged sign though curves are held at one: else that is out of their range."""
         try:
             return judged.right is None or judged.right * self.at(values) > 0
         except (ValueError, ArithmeticError, LookupError):

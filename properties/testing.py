@@ -4,6 +4,7 @@ Each test judges its own claim in a worker process of its own, so tests may be c
 as any others, and one that takes too long ends alone.
 """
 
+import os
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -51,7 +52,8 @@ class AnalysisFile(pytest.File):
         except BadInput as failure:
             raise self.CollectError(str(failure)) from None
         for problem in found.problems:
-            yield ProblemItem.from_parent(self, name=f"{self.path.name} has no problem: {problem}", said=problem)
+            said = problem.removeprefix(f"{self.path.parent}{os.sep}")
+            yield ProblemItem.from_parent(self, name=f"{self.path.name} has no problem: {said}", said=said)
         brief = brief_of(self.config, str(self.path))
         for listed in chosen:
             others = tuple(f"claim {x.name}" for x in found.listed if x is not listed)
