@@ -3,13 +3,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS := 1
 
-.PHONY: verify test lint bench baseline clean
+.PHONY: verify test browser lint bench baseline clean
 
 verify: $(VENV)/.ready
 	$(BIN)/elbound verify
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest -q
+
+browser: $(VENV)/.browser
+	$(BIN)/python -m pytest -q -m browser
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
@@ -36,6 +39,12 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 $(VENV)/.lint: $(VENV)/.ready
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[lint]"
+	touch $@
+
+$(VENV)/.browser: $(VENV)/.ready
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[browser]"
+	@command -v chromium || command -v google-chrome || { apt-get update -qq && apt-get install -qq -y chromium; } || \
+		{ echo "browser: no chromium on PATH, and none could be installed; install chromium" >&2; exit 2; }
 	touch $@
 
 clean:

@@ -22,11 +22,15 @@ FEWEST_ROWS = 3
 
 @dataclass(frozen=True)
 class UserData:
-    """A user's table: its name, read-only float64 values [N, d], and the SHA-256 of shape and values."""
+    """A user's table: its name, read-only float64 values [N, d], the SHA-256 of shape and values, its rows' numbers.
+
+    The numbers are those by which messages speak of the rows: counted from 1, or the lines of a .csv.
+    """
 
     name: str
     values: Table
     digest: str
+    rows: tuple[int, ...]
 
 
 def digits(count: int, dim: int, seed: int = 0) -> Table:
@@ -165,7 +169,7 @@ def read(path: str | Path) -> UserData:
     _check(f"data file {path.name!r}", raw, rows)
     values = np.ascontiguousarray(raw, dtype=np.float64)
     values.setflags(write=False)
-    return UserData(path.stem, values, _digest(values))
+    return UserData(path.stem, values, _digest(values), tuple(rows[: len(values)]))
 
 
 def _read_npy(path: Path) -> tuple[np.ndarray, Sequence[int]]:

@@ -19,6 +19,8 @@ from elbound.impl.trajectories import Draw, Sgd, draw
 
 # Gauss-Legendre nodes for the integral of the gradient along one step, whose integrand is analytic.
 FEW_NODES, MANY_NODES = 5, 8
+# Noise is drawn for as many steps in one call as keep it within the cache.
+DRAWN = 1 << 12
 
 
 def stretch(theta: Float[Tensor, "P R"], radius: float) -> Float[Tensor, " R"]:
@@ -135,7 +137,24 @@ class Step(NamedTuple):
 def minibatch(problem: DeepVAE, indices: Int64[Tensor, "B R"], noise: Float[Tensor, "B K k R"]) -> Batch:
     """The drawn data with their noise, replicates outermost in memory."""
     x = problem.data.index_select(0, indices.T.reshape(-1)).unflatten(0, indices.T.shape)
-    return problem.minibatch(x.permute(2, 1, 0), noise)
+    return problem.minibatch(x.permute(2, 1, 0), noise.permute(3, 2, 0, 1).contiguous().permute(2, 3, 1, 0))
+
+
+def minibatches(
+    problem: DeepVAE, sgd: Sgd, stream: Stream, replicates: Int64[Tensor, " R"], count: int
+) -> Iterator[Batch]:
+    """The minibatches of steps 1, ..., count, drawn many steps at a time: the integers are the same either way."""
+    data, size = problem.data, len(replicates)
+    distinct = None if sgd.with_replacement else problem.data_count
+    sgd.shares(problem.data_count)
+    latent = problem.architecture.latent_dim
+    plan = Draw(sgd.law, sgd.batch_size, sgd.importance_samples, latent, distinct, data.dtype)
+    schedule, total = stream.schedule(data.device), torch.tensor(problem.data_count, device=data.device)
+    for times in torch.arange(1, count + 1, device=data.device).split(max(1, DRAWN // size)):
+        # One column for each replicate and step.
+        drawn = draw(plan, schedule, replicates.repeat(len(times)), times.repeat_interleave(size), total)
+        for indices, noise in zip(*(part.split(size, dim=-1) for part in drawn), strict=True):
+            yield minibatch(problem, indices, noise)
 
 
 def steps(
@@ -143,22 +162,19 @@ def steps(
 ) -> Iterator[Step]:
     """theta_t and the gradient there for t = 1, ..., n, then theta_(n+1) with a gradient that is not taken.
 
-    ``start`` is the point theta_1 of every replicate. Raises ValueError for ``start`` of another shape, and where
-    ``sgd`` asks for another clip radius than the objective's.
+    ``start`` is the point theta_1 of every replicate. The next step overwrites theta_t: who keeps it copies it.
+    Raises ValueError for ``start`` of another shape, and where ``sgd`` asks for another clip radius than the
+    objective's.
     """
-    problem = objective.problem
-    shape, data = problem.architecture, problem.data
-    if tuple(start.shape) != (shape.parameter_count,):
-        raise ValueError(f"start has shape {tuple(start.shape)}; allowed: ({shape.parameter_count},)")
+    problem, size = objective.problem, objective.problem.architecture.parameter_count
+    if tuple(start.shape) != (size,):
+        raise ValueError(f"start has shape {tuple(start.shape)}; allowed: ({size},)")
     if sgd.clip_radius != objective.radius:
         raise ValueError(f"clip_radius is {sgd.clip_radius}; allowed: the objective's {objective.radius}")
-    distinct = None if sgd.with_replacement else problem.data_count
-    sgd.shares(problem.data_count)
-    plan = Draw(sgd.law, sgd.batch_size, sgd.importance_samples, shape.latent_dim, distinct, data.dtype)
-    schedule, total = stream.schedule(data.device), torch.tensor(problem.data_count, device=data.device)
-    theta = start.to(data)[None].repeat(len(replicates), 1).T
-    for t, gamma in enumerate((*sgd.step_sizes(), 0.0), 1):
-        indices, noise = draw(plan, schedule, replicates, torch.tensor(t, device=data.device), total)
-        slope = objective.batch_gradient(theta, minibatch(problem, indices, noise))
+    gammas = (*sgd.step_sizes(), 0.0)
+    theta = start.to(problem.data)[None].repeat(len(replicates), 1).T
+    for gamma, batch in zip(gammas, minibatches(problem, sgd, stream, replicates, len(gammas)), strict=True):
+        slope = objective.batch_gradient(theta, batch)
         yield Step(theta, slope, gamma)
-        theta = theta - gamma * slope
+        if gamma:
+            theta.sub_(slope, alpha=gamma)

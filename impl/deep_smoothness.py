@@ -143,7 +143,7 @@ def layerwise(problem: DeepVAE, rule: NoiseRule, norms: Sequence[tuple[float, fl
 def norms_at(problem: DeepVAE, theta: Float[Tensor, " P"]) -> list[tuple[float, float]]:
     """(spectral norm, offset norm) of every affine map at one point."""
     maps = unpack(problem.architecture.shapes, theta[:, None])
-    norms = ((torch.linalg.matrix_norm(weight[..., 0], 2), bias[:, 0].norm()) for weight, bias in maps)
+    norms = ((torch.linalg.matrix_norm(weight[0], 2), bias[0].norm()) for weight, bias in maps)
     return [(float(spectral) * ROUND_UP, float(offset) * ROUND_UP) for spectral, offset in norms]
 
 

@@ -6,8 +6,8 @@ g(z) = f_g(.). Likelihood N(g(z), sigma_x2 I), prior N(0, I), analytic Kullback-
 
     F = mean_x [E_eps |x - g(z)|^2 / (2 sigma_x2) + (beta/2) sum_j (mu^2 + e^l - 1 - l)] + (d/2) log(2 pi sigma_x2).
 
-All parameters of R replicates are the columns of one matrix [P, R]; no loop runs over replicates. Its memory may lie
-either way round: the matrix products work on its transpose, and everything computed here comes back laid out so.
+All parameters of R replicates are the columns of one matrix [P, R]; no loop runs over replicates. Inside, replicates
+are the first axis, as batched matrix products want them.
 """
 
 import math
@@ -45,7 +45,7 @@ class Tanh:
     curvature_bound: float = 4 / (3 * math.sqrt(3))
 
     def value(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        return torch.tanh(x)
+        return linearised(self, x)[0]
 
     def slope(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         return linearised(self, x)[1]
@@ -55,13 +55,80 @@ class Tanh:
         return -2 * height * slope
 
 
+@dataclass(frozen=True)
+class Heads:
+    """The encoder's last activation: ``mean`` on the first half of the rows, ``log_variance`` on the second."""
+
+    mean: Activation
+    log_variance: Activation
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """1 / (1 + e^-x), into (0, 1); |f''| = |1 - 2f| f (1 - f) is largest where f = (1 +- 1/sqrt 3) / 2."""
+
+    slope_bound: float = 0.25
+    curvature_bound: float = 1 / (6 * math.sqrt(3))
+
+    def value(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return torch.sigmoid(x)
+
+    def slope(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return torch.sigmoid(x) * torch.sigmoid(-x)
+
+    def curvature(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return -torch.tanh(x / 2) * self.slope(x)
+
+
+@dataclass(frozen=True)
+class Rectifier:
+    """max(x, 0), what practice uses and no smoothness theorem covers; slope 0 at the kink, curvature 0 beside it."""
+
+    slope_bound: float = 1.0
+    curvature_bound: float = math.inf
+
+    def value(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return torch.relu(x)
+
+    def slope(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return (x > 0).to(x.dtype)
+
+    def curvature(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return torch.zeros_like(x)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """x itself: an unbounded head."""
+
+    slope_bound: float = 1.0
+    curvature_bound: float = 0.0
+
+    def value(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return x
+
+    def slope(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return torch.ones_like(x)
+
+    def curvature(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return torch.zeros_like(x)
+
+
 def linearised(
-    activation: Activation, x: Float[Tensor, "*shape"]
+    activation: Activation | Heads, x: Float[Tensor, "*shape"]
 ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
-    """f(x) and f'(x), the hyperbolic tangent's slope from its value."""
+    """f(x) and f'(x), the hyperbolic tangent's slope from its value.
+
+    The tangent is 1 - 2 sigmoid(-2 x), within 4 eps of exact: several times as fast as the library's.
+    """
     if isinstance(activation, Tanh):
-        height = torch.tanh(x)
+        height = torch.rsub(torch.sigmoid(-2 * x), 1, alpha=2)
         return height, torch.addcmul(height.new_ones(()), height, height, value=-1)
+    if isinstance(activation, Heads):
+        mean, spread = x.chunk(2, dim=1)
+        parts = zip(linearised(activation.mean, mean), linearised(activation.log_variance, spread), strict=True)
+        height, slope = (torch.cat(pair, dim=1) for pair in parts)
+        return height, slope
     return activation.value(x), activation.slope(x)
 
 
@@ -115,63 +182,51 @@ def _pairs(sizes: Sequence[int]) -> tuple[tuple[int, int], ...]:
 class Affine(NamedTuple):
     """The map a -> A a + b of every replicate."""
 
-    weight: Float[Tensor, "rows cols R"]
-    bias: Float[Tensor, "rows R"]
+    weight: Float[Tensor, "R rows cols"]
+    bias: Float[Tensor, "R rows"]
 
 
 def unpack(shapes: Sequence[tuple[int, int]], theta: Float[Tensor, "P R"]) -> tuple[Affine, ...]:
     """The affine maps in a parameter matrix: for each map its matrix by rows, then its offset; views where possible."""
-    rows = theta.T.contiguous()
-    found, place = [], 0
-    for outputs, inputs in shapes:
-        weight = rows[:, place : place + outputs * inputs].unflatten(1, (outputs, inputs))
-        place += outputs * inputs
-        found.append(Affine(weight.permute(1, 2, 0), rows[:, place : place + outputs].T))
-        place += outputs
-    return tuple(found)
+    sizes = [size for outputs, inputs in shapes for size in (outputs * inputs, outputs)]
+    parts = theta.T.contiguous().split(sizes, dim=1)
+    pairs = zip(shapes, parts[::2], parts[1::2], strict=True)
+    return tuple(Affine(weight.unflatten(1, shape), bias) for shape, weight, bias in pairs)
 
 
 def pack(maps: Sequence[Affine]) -> Float[Tensor, "P R"]:
     """The parameter matrix of affine maps; inverse of ``unpack``."""
-    parts = [part for weight, bias in maps for part in (weight.permute(2, 0, 1).flatten(1), bias.T)]
-    return torch.cat(parts, dim=1).T
-
-
-def product(left: Float[Tensor, "m n R"], right: Float[Tensor, "n p R"]) -> Float[Tensor, "m p R"]:
-    """Matrix product in each replicate, replicates outermost in memory: four times as fast as looping over n."""
-    return torch.bmm(left.permute(2, 0, 1), right.permute(2, 0, 1)).permute(1, 2, 0)
+    return torch.cat([part.flatten(1) for affine in maps for part in affine], dim=1).T
 
 
 class Trace(NamedTuple):
     """What a chain of layers saw: inputs and activation slopes layer by layer, and the last activation."""
 
-    inputs: list[Float[Tensor, "_in M R"]]
-    slopes: list[Float[Tensor, "_out M R"]]
-    output: Float[Tensor, "out M R"]
+    inputs: list[Float[Tensor, "R _in M"]]
+    slopes: list[Float[Tensor, "R _out M"]]
+    output: Float[Tensor, "R out M"]
 
 
-def forward(maps: Sequence[Affine], activations: Sequence[Activation], a: Float[Tensor, "in M R"]) -> Trace:
+def forward(maps: Sequence[Affine], activations: Sequence[Activation | Heads], a: Float[Tensor, "R _ M"]) -> Trace:
     """The layers one after another on M columns."""
     inputs, slopes = [], []
     for (weight, bias), activation in zip(maps, activations, strict=True):
         inputs.append(a)
-        raised = torch.baddbmm(bias.T[..., None], weight.permute(2, 0, 1), a.permute(2, 0, 1))
-        a, slope = linearised(activation, raised.permute(1, 2, 0))
+        a, slope = linearised(activation, torch.baddbmm(bias[..., None], weight, a))
         slopes.append(slope)
     return Trace(inputs, slopes, a)
 
 
 def backward(
-    maps: Sequence[Affine], trace: Trace, pull: Float[Tensor, "out M R"]
-) -> tuple[list[Affine], Float[Tensor, "in M R"]]:
-    """Gradients of sum pull . output, with respect to every map and to the chain's input."""
+    maps: Sequence[Affine], trace: Trace, pull: Float[Tensor, "R out M"]
+) -> tuple[list[Affine], Float[Tensor, "R first M"]]:
+    """Gradients of sum pull . output with respect to every map, and to what the first of them returns."""
     found = []
     for j in reversed(range(len(maps))):
-        # The first factor decides the memory layout of the product: replicates outermost.
         pull = trace.slopes[j] * pull
-        offset = pull.permute(2, 0, 1).sum(2).T
-        found.append(Affine(product(pull, trace.inputs[j].transpose(0, 1)), offset))
-        pull = product(maps[j].weight.transpose(0, 1), pull)
+        found.append(Affine(torch.bmm(pull, trace.inputs[j].mT), pull.sum(2)))
+        if j:
+            pull = torch.bmm(maps[j].weight.mT, pull)
     return found[::-1], pull
 
 
@@ -212,15 +267,17 @@ def no_noise(latent_dim: int) -> NoiseRule:
     return NoiseRule("no noise", torch.zeros(1, latent_dim, dtype=torch.float64), one)
 
 
-def trapezoid_rule(intervals: int) -> NoiseRule:
-    """Trapezoid rule on [-9, 9] for Gaussian noise in one dimension, weights scaled to sum to one.
+def trapezoid_rule(intervals: int, reach: float = 9.0) -> NoiseRule:
+    """Trapezoid rule on [-reach, reach] for Gaussian noise in one dimension, weights scaled to sum to one.
 
-    Converges geometrically for integrands analytic near the real axis; the tails beyond 9 hold 2e-19 of the mass.
-    Raises ValueError for fewer than 2 intervals.
+    Converges geometrically for integrands analytic near the real axis; the tails beyond 9 hold 2e-19 of the mass, those
+    beyond 6 hold 2e-9. Raises ValueError for fewer than 2 intervals or a reach that is not positive and finite.
     """
     if intervals < 2:
         raise ValueError(f"intervals is {intervals}; allowed: at least 2")
-    nodes = torch.linspace(-9, 9, intervals + 1, dtype=torch.float64)
+    if not 0 < reach < math.inf:
+        raise ValueError(f"reach is {reach}; allowed: positive and finite")
+    nodes = torch.linspace(-reach, reach, intervals + 1, dtype=torch.float64)
     weights = torch.exp(-nodes.square() / 2)
     return NoiseRule(f"trapezoid rule, {intervals} intervals", nodes[:, None], weights / weights.sum())
 
@@ -282,25 +339,26 @@ class DeepVAE:
         """Encoder, reparametrisation and decoder on a batch. Raises ValueError for theta of another shape."""
         self._check(theta)
         shape, replicates = self.architecture, theta.shape[1]
-        maps, depth = unpack(shape.shapes, theta), shape.depth
-        # Replicates outermost in memory, as the products want them.
-        x = batch.x.permute(2, 0, 1).expand(replicates, -1, -1).contiguous().permute(1, 2, 0)
-        trunk = forward(maps[:depth], depth * (shape.hidden,), x)
-        mean = forward(maps[depth : depth + 1], (shape.mean,), trunk.output)
-        spread = forward(maps[depth + 1 : depth + 2], (shape.log_variance,), trunk.output)
-        deviation = torch.exp(spread.output / 2)
-        z = mean.output[:, :, None] + deviation[:, :, None] * batch.noise
-        decoder = forward(maps[depth + 2 :], (*depth * (shape.hidden,), shape.output), _columns(z))
-        residual = decoder.output.unflatten(1, (x.shape[1], -1)) - x[:, :, None]
-        return Pass(maps, trunk, mean, spread, decoder, deviation, residual)
+        maps, hidden = unpack(shape.shapes, theta), shape.depth * (shape.hidden,)
+        trunk, heads, decoder_maps = maps[: shape.depth], maps[shape.depth : shape.depth + 2], maps[shape.depth + 2 :]
+        # One product for both heads.
+        encoder_maps = (*trunk, Affine(*(torch.cat(parts, dim=1) for parts in zip(*heads, strict=True))))
+        x, noise = batch.x.permute(2, 0, 1).expand(replicates, -1, -1), batch.noise.permute(3, 0, 1, 2)
+        encoder = forward(encoder_maps, (*hidden, Heads(shape.mean, shape.log_variance)), x)
+        mean, spread = encoder.output.chunk(2, dim=1)
+        deviation = torch.exp(spread / 2)
+        z = mean[..., None] + deviation[..., None] * noise
+        decoder = forward(decoder_maps, (*hidden, shape.output), z.flatten(2))
+        residual = decoder.output.unflatten(2, z.shape[2:]) - x[..., None]
+        return Pass(encoder_maps, encoder, decoder_maps, decoder, mean, spread, deviation, noise, z, residual)
 
     def sample_values(self, theta: Float[Tensor, "P R"], batch: Batch) -> Float[Tensor, "B Q R"]:
         """The integrand for each datum and noise: reconstruction plus constant plus beta times the KL term."""
         found = self.run_through(theta, batch)
-        mean, spread = found.mean.output, found.spread.output
-        divergence = (mean.square() + torch.expm1(spread) - spread).sum(0) / 2
+        divergence = (found.mean.square() + torch.expm1(found.spread) - found.spread).sum(1) / 2
         offset = self.data.shape[1] / 2 * math.log(2 * math.pi * self.noise_variance)
-        return found.residual.square().sum(0) / (2 * self.noise_variance) + (self.beta * divergence + offset)[:, None]
+        fit = found.residual.square().sum(1) / (2 * self.noise_variance)
+        return (fit + (self.beta * divergence + offset)[..., None]).permute(1, 2, 0)
 
     def objective(self, theta: Float[Tensor, "P R"], batch: Batch) -> Float[Tensor, " R"]:
         """The batch's mean of the integrand: F itself for ``whole(rule)``, in nats."""
@@ -309,18 +367,33 @@ class DeepVAE:
 
     def gradient(self, theta: Float[Tensor, "P R"], batch: Batch) -> Float[Tensor, "P R"]:
         """Gradient of ``objective``: pathwise, with analytic Kullback-Leibler term, by explicit backpropagation."""
-        found, depth = self.run_through(theta, batch), self.architecture.depth
-        maps, size = found.maps, batch.x.shape[1]
-        pull = found.residual * (batch.weights[:, None] / (size * self.noise_variance))
-        decoder, pull_z = backward(maps[depth + 2 :], found.decoder, _columns(pull))
-        pull_z = pull_z.unflatten(1, (size, -1))
+        found, size = self.run_through(theta, batch), batch.x.shape[1]
         share = self.beta / size
-        pull_mean = pull_z.sum(2) + share * found.mean.output
-        pull_spread = (pull_z * batch.noise).sum(2) * found.deviation + share * torch.expm1(found.spread.output)
-        mean, back_mean = backward(maps[depth : depth + 1], found.mean, pull_mean)
-        spread, back_spread = backward(maps[depth + 1 : depth + 2], found.spread, pull_spread / 2)
-        trunk, _ = backward(maps[:depth], found.trunk, back_mean + back_spread)
-        return pack((*trunk, *mean, *spread, *decoder))
+        return self.pulled_back(
+            found,
+            output=found.residual * (batch.weights / (size * self.noise_variance)),
+            mean=share * found.mean,
+            spread=share / 2 * torch.expm1(found.spread),
+        )
+
+    def pulled_back(
+        self,
+        found: "Pass",
+        *,
+        output: Float[Tensor, "R d B Q"],
+        latent: Float[Tensor, "R k B Q"] | None = None,
+        mean: Float[Tensor, "R k B"] | None = None,
+        spread: Float[Tensor, "R k B"],
+    ) -> Float[Tensor, "P R"]:
+        """Gradient by theta of a function with the given partial derivatives by g(z), z, mu and l, each held apart."""
+        decoder, pull = backward(found.decoder_maps, found.decoder, output.flatten(2))
+        pull_z = torch.bmm(found.decoder_maps[0].weight.mT, pull).unflatten(2, found.latent.shape[2:])
+        pull_z = pull_z if latent is None else pull_z + latent
+        pull_mean = pull_z.sum(3) if mean is None else pull_z.sum(3) + mean
+        pull_spread = (pull_z * found.noise).sum(3) * found.deviation / 2 + spread
+        (*trunk, heads), _ = backward(found.encoder_maps, found.encoder, torch.cat((pull_mean, pull_spread), dim=1))
+        halves = (Affine(*parts) for parts in zip(*(part.chunk(2, dim=1) for part in heads), strict=True))
+        return pack((*trunk, *halves, *decoder))
 
     def hessian(self, theta: Float[Tensor, " P"], batch: Batch) -> Float[Tensor, "P P"]:
         """Hessian of ``objective`` at one point: the explicit gradient at P copies, differentiated by autograd."""
@@ -333,18 +406,16 @@ class DeepVAE:
 class Pass(NamedTuple):
     """All that one run through the model leaves for the way back; residual g(z) - x for each datum and noise."""
 
-    maps: tuple[Affine, ...]
-    trunk: Trace
-    mean: Trace
-    spread: Trace
+    encoder_maps: tuple[Affine, ...]
+    encoder: Trace
+    decoder_maps: tuple[Affine, ...]
     decoder: Trace
-    deviation: Float[Tensor, "k B R"]
-    residual: Float[Tensor, "d B Q R"]
-
-
-def _columns(z: Float[Tensor, "n B Q R"]) -> Float[Tensor, "n BQ R"]:
-    """Data and noise as one axis of columns, replicates outermost in memory."""
-    return z.permute(3, 0, 1, 2).flatten(2).permute(1, 2, 0)
+    mean: Float[Tensor, "R k B"]
+    spread: Float[Tensor, "R k B"]
+    deviation: Float[Tensor, "R k B"]
+    noise: Float[Tensor, "#R k #B Q"]
+    latent: Float[Tensor, "R k B Q"]
+    residual: Float[Tensor, "R d B Q"]
 
 
 def trapezoid_gradient(

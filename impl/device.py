@@ -1,10 +1,13 @@
 """Where tensors live, and the switches that make a run repeatable there."""
 
+import ctypes
 import os
 
 import torch
 
 DEVICES = ("auto", "cpu", "cuda")
+# Parameters of mallopt, and the largest mmap threshold that every glibc takes.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, LARGEST = -1, -3, 1 << 25
 
 
 def resolve(name: str) -> torch.device:
@@ -32,6 +35,16 @@ def deterministic(device: torch.device) -> None:
         # The older pair of flags: every torch from 2.6 accepts it, and newer ones translate it.
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
+
+
+def keep_memory(limit: int = 1 << 30) -> bool:
+    """Lets glibc keep ``limit`` bytes of freed memory for the next tensors; whether it does, and False elsewhere.
+
+    Torch takes and frees megabytes in every step on a CPU. Given back and taken again, each page costs a page fault:
+    for a deep model up to ten in a replicate's step.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    return mallopt is not None and bool(mallopt(M_MMAP_THRESHOLD, LARGEST) and mallopt(M_TRIM_THRESHOLD, limit))
 
 
 def describe(device: torch.device) -> dict[str, str | int]:

@@ -50,7 +50,7 @@ def solve(
             step = max(step, proposed) if miss <= tolerance and h < step else proposed
         states.append(x)
         errors.append(error)
-    return Path(torch.stack(states), torch.tensor(errors, dtype=start.dtype))
+    return Path(torch.stack(states), torch.tensor(errors, dtype=start.dtype, device=start.device))
 
 
 def _extrapolated(velocity: Callable[[Tensor], Tensor], x: Tensor, h: float) -> tuple[Tensor, float]:

@@ -57,7 +57,7 @@ def fresh_noise_kernel(
 ) -> Float[Tensor, "N M"]:
     """K1 = x.x' E phi_s'(w.x) phi_s'(w.x'): governs training on the noise-averaged loss.
 
-    ValueError unless X and Y are floating matrices of equal width and 0 <= s < inf; so for every kernel here.
+    ValueError unless X and Y are finite floating matrices of equal width and 0 <= s < inf; so for every kernel here.
     """
     covariance = _covariance(X, Y, s)
     return covariance.c * activation.slope_moment(covariance)
@@ -67,17 +67,14 @@ def shared_noise_kernel(
     X: Float[Tensor, "N p"], Y: Float[Tensor, "M p"], s: float, activation: Activation
 ) -> Float[Tensor, "N M"]:
     """K2 = x.x' E phi'(w.x + s e) phi'(w.x' + s e): the noise is drawn once, for all inputs, and frozen."""
-    q, q_other, gram, wedge = _covariance(X, Y, 0.0)
-    determinant = wedge + s**2 * _distance(X, Y) ** 2
-    return gram * activation.slope_moment(Covariance(q + s**2, q_other + s**2, gram + s**2, determinant))
+    covariance = _shared_covariance(X, Y, s)
+    return X @ Y.T * activation.slope_moment(covariance)
 
 
 def frozen_noise_kernel(X: Float[Tensor, "N p"], s: float, activation: Activation) -> Float[Tensor, "N N"]:
     """K3: the noise is drawn once for each input and frozen: K1 off the diagonal, K2 on it."""
     kernel = fresh_noise_kernel(X, X, s, activation)
-    square = (X**2).sum(dim=1)
-    q = square + s**2
-    return kernel.diagonal_scatter(square * activation.slope_moment(Covariance(q, q, q, torch.zeros_like(q))))
+    return kernel.diagonal_scatter((X**2).sum(dim=1) * activation.slope_moment(_same(X, s)))
 
 
 def output_layer_kernel(
@@ -92,7 +89,7 @@ def variance_floor(X: Float[Tensor, "N p"], s: float, activation: Activation) ->
     _check(X, X, s)
     square = (X**2).sum(dim=1)
     q = square + s**2
-    whole = activation.value_moment(Covariance(q, q, q, torch.zeros_like(q)))
+    whole = activation.value_moment(_same(X, s))
     return whole - activation.value_moment(Covariance(q, q, square, s**2 * (2 * square + s**2)))
 
 
@@ -105,9 +102,26 @@ def summand_second_moment(
     return covariance.c**2 * activation.squared_slope_moment(covariance, s)
 
 
+def shared_second_moment(X: Float[Tensor, "N p"], s: float, activation: Activation) -> Float[Tensor, "N N"]:
+    """E (x.x' phi'(w.x + s e) phi'(w.x' + s e))^2, one neuron's share where one noise draw is frozen for all inputs."""
+    return (X @ X.T) ** 2 * activation.squared_slope_moment(_shared_covariance(X, X, s), 0.0)
+
+
+def frozen_second_moment(X: Float[Tensor, "N p"], s: float, activation: Activation) -> Float[Tensor, "N N"]:
+    """The same where each input keeps its own draw."""
+    moment = (X @ X.T) ** 2 * activation.squared_slope_moment(_covariance(X, X, s), 0.0)
+    return moment.diagonal_scatter((X**2).sum(dim=1) ** 2 * activation.squared_slope_moment(_same(X, s), 0.0))
+
+
 def tangent_fluctuation(X: Float[Tensor, "N p"], s: float, activation: Activation) -> Float[Tensor, ""]:
     """Fluctuation m E |Theta_m - K1|_F^2 for scalar output, the same number at every width m."""
     return (summand_second_moment(X, X, s, activation) - fresh_noise_kernel(X, X, s, activation) ** 2).sum()
+
+
+def require_finite(X: Tensor) -> None:
+    """ValueError that names the first entry of a matrix of inputs, if one is not finite."""
+    for i, j in (~X.isfinite()).nonzero()[:1].tolist():
+        raise ValueError(f"inputs of shape {tuple(X.shape)}: entry [{i}, {j}] is {float(X[i, j])}; it must be finite")
 
 
 def _check(X: Tensor, Y: Tensor, s: float) -> None:
@@ -115,6 +129,8 @@ def _check(X: Tensor, Y: Tensor, s: float) -> None:
         raise ValueError(f"inputs of shapes {tuple(X.shape)} and {tuple(Y.shape)} must be [N, p] and [M, p]")
     if not (X.is_floating_point() and Y.is_floating_point()):
         raise ValueError(f"inputs of types {X.dtype} and {Y.dtype} must be floating")
+    for each in (X, Y):
+        require_finite(each)
     if not 0 <= s < inf:
         raise ValueError(f"noise standard deviation s = {s} must be finite and at least 0")
 
@@ -128,6 +144,20 @@ def _covariance(X: Tensor, Y: Tensor, s: float) -> Covariance:
     wedge = square * square_other * (_distance(a, b) * _distance(a, -b)) ** 2 / 4
     determinant = wedge + s**2 * (square + square_other + s**2)
     return Covariance(square + s**2, square_other + s**2, X @ Y.T, determinant)
+
+
+def _shared_covariance(X: Tensor, Y: Tensor, s: float) -> Covariance:
+    """Of (w.x + s e, w.x' + s e) with one e."""
+    _check(X, Y, s)
+    q, q_other, gram, wedge = _covariance(X, Y, 0.0)
+    determinant = wedge + s**2 * _distance(X, Y) ** 2
+    return Covariance(q + s**2, q_other + s**2, gram + s**2, determinant)
+
+
+def _same(X: Tensor, s: float) -> Covariance:
+    """Of (w.x + s e) with itself, for each input."""
+    q = (X**2).sum(dim=1) + s**2
+    return Covariance(q, q, q, torch.zeros_like(q))
 
 
 def _distance(X: Tensor, Y: Tensor) -> Tensor:
@@ -183,7 +213,8 @@ def _relu_squared_slope_moment(covariance: Covariance, s: float) -> Tensor:
     mean = slope[..., None] * z
     inner = ndtr(mean) - 2 * owens_t(mean, 1 / np.sqrt(1 + 2 * spread)[..., None])
     outer = ndtr(np.sqrt(q)[..., None] * z / s) ** 2
-    return torch.as_tensor((weight * outer * inner).sum(axis=-1)).to(covariance.c)
+    moment = (weight * outer * inner).sum(axis=-1)
+    return torch.as_tensor(moment, dtype=covariance.c.dtype, device=covariance.c.device)
 
 
 RELU = Activation(

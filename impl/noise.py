@@ -70,9 +70,9 @@ class Stream:
 
 
 def scheduled_words(
-    schedule: Int64[Tensor, "21"], replicates: Int64[Tensor, " R"], step: Int64[Tensor, ""], slots: int
+    schedule: Int64[Tensor, "21"], replicates: Int64[Tensor, " R"], step: Int64[Tensor, "*R"], slots: int
 ) -> Int64[Tensor, "words R"]:
-    """Words 0 to 4 slots - 1 of the given replicates at one step: the tensor form of ``words``."""
+    """Words 0 to 4 slots - 1 of the given replicates at one step, or each at its own: the tensor form of ``words``."""
     slot = torch.arange(slots, device=replicates.device)[:, None]
     drawn = philox((replicates, step, slot, schedule[20]), schedule[:20])
     return torch.stack(drawn, dim=1).flatten(0, 1)

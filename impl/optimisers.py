@@ -95,37 +95,46 @@ def at_rest(theta: Float[Tensor, "*shape R"]) -> Moments:
     return Moments(torch.zeros_like(theta), torch.zeros_like(theta))
 
 
-def moments_after(adam: Adam, before: Moments, gradient: Float[Tensor, "*shape R"]) -> Moments:
-    """m_t and v_t from m_(t-1), v_(t-1) and g_t."""
-    t = before.steps + 1
-    forgetting = adam.forgetting_at(t)
-    return Moments(
-        adam.beta_1 * before.first + (1 - adam.beta_1) * gradient,
-        (1 - forgetting) * before.second + forgetting * gradient.square(),
-        t,
-        before.first_left * adam.beta_1,
-        before.second_left * (1 - forgetting),
-    )
+def _quotient(adam: Adam, seen: Moments) -> tuple[float, Float[Tensor, "*shape R"]]:
+    """A number and a tensor of which A is the quotient: the correction waits for the number, a pass fewer."""
+    weight = 1.0 if adam.correction is Correction.NONE else 1 - seen.second_left
+    squares, r = seen.second, adam.regulariser
+    match adam.place:
+        case Place.INSIDE:
+            root = (squares + weight * r**2).sqrt_()
+        case Place.OUTSIDE:
+            root = squares.sqrt().add_(math.sqrt(weight) * r)
+        case Place.IN_SUM:
+            root = (squares + (1 - adam.beta_2) * r**2).sqrt_()
+    return math.sqrt(weight), root
 
 
 def preconditioner(adam: Adam, seen: Moments) -> Float[Tensor, "*shape R"]:
     """The diagonal of A from the moments it may see; for past gradients those of the step before."""
-    corrected = 1.0 if adam.correction is Correction.NONE else 1 - seen.second_left
-    squares, r = seen.second, adam.regulariser
-    match adam.place:
-        case Place.INSIDE:
-            return 1 / torch.sqrt(squares / corrected + r**2)
-        case Place.OUTSIDE:
-            return 1 / (torch.sqrt(squares / corrected) + r)
-        case Place.IN_SUM:
-            return 1 / torch.sqrt((squares + (1 - adam.beta_2) * r**2) / corrected)
+    number, root = _quotient(adam, seen)
+    return number / root
+
+
+def adam_step_(
+    adam: Adam, theta: Float[Tensor, "*shape R"], gradient: Float[Tensor, "*shape R"], before: Moments
+) -> Moments:
+    """theta_(t+1), m_t and v_t in place of theta_t, m_(t-1) and v_(t-1); the moments after step t."""
+    # Past gradients' diagonal first: the moments are about to be overwritten.
+    past = _quotient(adam, before) if adam.timing is Timing.PAST else None
+    t, forgetting = before.steps + 1, adam.forgetting_at(before.steps + 1)
+    first = before.first.lerp_(gradient, 1 - adam.beta_1)
+    second = before.second.mul_(1 - forgetting).addcmul_(gradient, gradient, value=forgetting)
+    after = Moments(first, second, t, before.first_left * adam.beta_1, before.second_left * (1 - forgetting))
+    number, root = _quotient(adam, after) if past is None else past
+    corrected = 1 - after.first_left if adam.correction is Correction.BOTH else 1.0
+    theta.addcdiv_(first, root, value=-adam.step_at(t) * number / corrected)
+    return after
 
 
 def adam_step(
     adam: Adam, theta: Float[Tensor, "*shape R"], gradient: Float[Tensor, "*shape R"], before: Moments
 ) -> tuple[Float[Tensor, "*shape R"], Moments]:
-    """theta_(t+1) and the moments after step t, from theta_t, g_t and the moments before it."""
-    after = moments_after(adam, before, gradient)
-    diagonal = preconditioner(adam, after if adam.timing is Timing.CURRENT else before)
-    first = after.first / (1 - after.first_left) if adam.correction is Correction.BOTH else after.first
-    return theta - adam.step_at(after.steps) * diagonal * first, after
+    """theta_(t+1) and the moments after step t as new tensors, from theta_t, g_t and the moments before it."""
+    theta = theta.clone()
+    after = adam_step_(adam, theta, gradient, before._replace(first=before.first.clone(), second=before.second.clone()))
+    return theta, after

@@ -74,9 +74,8 @@ class _Value(torch.autograd.Function):
     def forward(x: Tensor, clip: SoftClip) -> Tensor:
         # Clip plus a correction below log 2 / s: neither overflow nor a difference of large numbers.
         s = clip.sharpness
-        below = torch.log1p(torch.exp(-s * (x - clip.low).abs()))
-        above = torch.log1p(torch.exp(-s * (x - clip.high).abs()))
-        return x.clamp(clip.low, clip.high) + (below - above) / s
+        below, above = (1 + torch.exp(-s * (x - edge).abs()) for edge in (clip.low, clip.high))
+        return x.clamp(clip.low, clip.high) + torch.log(below / above) / s
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, SoftClip], output: Tensor) -> None:  # noqa: ARG004

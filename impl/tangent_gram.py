@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from elbound.impl.kernels import Activation
+from elbound.impl.kernels import Activation, require_finite
 
 Weights = Sequence[Float[Tensor, "..."]]
 
@@ -30,7 +30,7 @@ def tangent_gram(weights: Weights, X: Float[Tensor, "N p"], activation: Activati
     """Tangent kernel of all weights, rows (datum, output) with the datum major; of the weights' dtype and device.
 
     Memory beside the result is that of the pre-activations, N times the sum of the widths, and of d backward signals.
-    ValueError unless weights are matrices that fit one another and X.
+    ValueError unless weights are matrices of width 1 or more that fit one another and X; here, unless X is finite.
     """
     shares = layer_grams(weights, X, activation)
     total = next(shares)
@@ -41,6 +41,8 @@ def tangent_gram(weights: Weights, X: Float[Tensor, "N p"], activation: Activati
 
 def layer_grams(weights: Weights, X: Float[Tensor, "N p"], activation: Activation) -> Iterator[Float[Tensor, "Nd Nd"]]:
     """Each layer's share of the tangent kernel, last layer first; as for `tangent_gram`."""
+    # Not in what the values share with this: automatic differentiation may batch over the inputs there.
+    require_finite(X)
     before = _preactivations(weights, X, activation)
     N, d = before.pop().shape
     back = torch.eye(d, dtype=X.dtype, device=X.device).repeat(N, 1)
@@ -76,3 +78,5 @@ def _check(weights: Weights, X: Tensor) -> None:
         raise ValueError(
             f"weights of shapes {sizes} and inputs {tuple(X.shape)} must fit: each fan-in the last fan-out"
         )
+    if not all(min(size) for size in sizes):
+        raise ValueError(f"weights of shapes {sizes} must have widths of at least 1")

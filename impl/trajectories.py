@@ -140,12 +140,12 @@ def draw(
     plan: Draw,
     schedule: Int64[Tensor, "21"],
     replicates: Int64[Tensor, " R"],
-    step: Int64[Tensor, ""],
+    step: Int64[Tensor, "*R"],
     data_count: Int64[Tensor, ""],
 ) -> tuple[Int64[Tensor, "B R"], Float[Tensor, "B K k R"]]:
     """Indices and noise of one step; the indices' words come first, each part padded to whole slots of four.
 
-    ``plan.distinct_of`` is None with replacement, N without.
+    ``step`` may differ from replicate to replicate. ``plan.distinct_of`` is None with replacement, N without.
     """
     size = plan.batch_size
     draws = size * plan.importance_samples * plan.latent_dim

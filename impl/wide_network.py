@@ -1,14 +1,16 @@
 """Empirical tangent kernels of the noisy wide network (1/sqrt m) sum_r a_r phi(w_r.x + s eps_r), a_r = +-1.
 
-Only W is trained, so a_r^2 = 1 drops out. Weights are given [m, p, R]:
-R replicates on the last, contiguous axis.
+Only W is trained, so a_r^2 = 1 drops out of one output's kernel. Weights are given [m, p, R]: R replicates on the last,
+contiguous axis.
 """
+
+from math import inf
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from elbound.impl.kernels import Activation
+from elbound.impl.kernels import Activation, require_finite
 
 
 def tangent_kernel(
@@ -16,9 +18,9 @@ def tangent_kernel(
 ) -> Float[Tensor, "N N R"]:
     """Theta_m = x.x' (1/m) sum_r phi_s'(w_r.x) phi_s'(w_r.x'), of the noise-averaged network, per replicate.
 
-    ValueError unless W is [m, p, R] and X is [N, p] with the same p.
+    ValueError unless W is [m, p, R] with m >= 1, X is [N, p] with the same p and finite, and 0 <= s < inf.
     """
-    slopes = activation.smoothed_slope(_preactivation(W, X), s)
+    slopes = activation.smoothed_slope(_preactivation(W, X, s), s)
     return _average(slopes, slopes, X)
 
 
@@ -34,9 +36,9 @@ def tangent_entries(
 
     The expectation follows from the standard normal noises given: independent [N, m, R] give K1 (fresh
     noise), the same [1, m, R] twice K2 (shared), the same [N, m, R] twice K3 (frozen for each input). Not
-    symmetric if they differ. ValueError on shapes other than those named.
+    symmetric if they differ. ValueError as for `tangent_kernel`, and on other shapes of the noises.
     """
-    u = _preactivation(W, X)
+    u = _preactivation(W, X, s)
     for each in (noise, other_noise):
         if each.ndim != 3 or each.shape[0] not in (1, u.shape[0]) or each.shape[1:] != u.shape[1:]:
             raise ValueError(
@@ -45,9 +47,24 @@ def tangent_entries(
     return _average(activation.slope(u + s * noise), activation.slope(u + s * other_noise), X)
 
 
-def _preactivation(W: Tensor, X: Tensor) -> Tensor:
-    if W.ndim != 3 or X.ndim != 2 or W.shape[1] != X.shape[1]:
-        raise ValueError(f"weights of shape {tuple(W.shape)} and inputs {tuple(X.shape)} must be [m, p, R] and [N, p]")
+def tangent_blocks(
+    slopes: Float[Tensor, "N m R"], signs: Float[Tensor, "d m R"], X: Float[Tensor, "N p"]
+) -> Float[Tensor, "Nd Nd R"]:
+    """The kernel of d outputs with their signs +-1, from every neuron's slope; rows (datum, output), datum major."""
+    d = len(signs)
+    features = (slopes[:, None] * signs).flatten(0, 1)
+    inner = (X @ X.T).repeat_interleave(d, 0).repeat_interleave(d, 1)
+    return inner[..., None] * torch.einsum("imr,jmr->ijr", features, features) / slopes.shape[1]
+
+
+def _preactivation(W: Tensor, X: Tensor, s: float) -> Tensor:
+    if W.ndim != 3 or X.ndim != 2 or W.shape[1] != X.shape[1] or not len(W):
+        raise ValueError(
+            f"weights of shape {tuple(W.shape)} and inputs {tuple(X.shape)} must be [m, p, R], m at least 1, and [N, p]"
+        )
+    if not 0 <= s < inf:
+        raise ValueError(f"noise standard deviation s = {s} must be finite and at least 0")
+    require_finite(X)
     return torch.einsum("np,mpr->nmr", X, W)
 
 

@@ -1,5 +1,6 @@
-"""Training of the noise-averaged wide network f(x) = (1/sqrt m) A phi_s(W x), A = +-1 fixed, latent dimension m.
+"""Training of the noisy wide network f(x, e) = (1/sqrt m) A phi(W x + s e), A = +-1 fixed, latent dimension m.
 
+Averaged over the noise it is (1/sqrt m) A phi_s(W x); at one frozen draw it is a network without noise.
 Loss (1/2) |f - y|^2 + (ridge/2) |W - W_0|^2, sums over data and outputs. Residuals are y - f. Values on data are
 [N, d]; kernels index (datum, output) with the datum major. dtype and device are those of the weights given.
 """
@@ -7,22 +8,25 @@ Loss (1/2) |f - y|^2 + (ridge/2) |W - W_0|^2, sums over data and outputs. Residu
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import e, inf, pi, sqrt
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from elbound.impl.flow import Path, solve
-from elbound.impl.kernels import ERF, RELU, Activation
+from elbound.impl.kernels import ERF, RELU, Activation, require_finite
 from elbound.impl.noise import GAUSSIAN, RADEMACHER, Stream, words
+from elbound.impl.output_variance import output_variance, variance_slope
 
 
 def curvature_bound(activation: Activation, s: float) -> float:
     """Supremum of |phi_s''|: 1 / (s sqrt(2 pi)) for ReLU, 2c sqrt(2 / (pi e)) with c = 1 / (1 + 2 s^2) for erf.
 
-    Infinite for ReLU without noise. ValueError for another activation.
+    Infinite for ReLU without noise. ValueError for another activation, or s outside [0, inf).
     """
+    if not 0 <= s < inf:
+        raise ValueError(f"noise standard deviation s = {s} must be finite and at least 0")
     if activation is RELU:
         return 1 / (s * sqrt(2 * pi)) if s > 0 else inf
     if activation is ERF:
@@ -30,17 +34,45 @@ def curvature_bound(activation: Activation, s: float) -> float:
     raise ValueError(f"activation {activation.name!r} has no known curvature bound; known are relu, erf")
 
 
+@runtime_checkable
+class Network(Protocol):
+    """What training asks of a model: values on the data, products with its Jacobian, and its tangent kernel."""
+
+    def output(self, W: Float[Tensor, "m q"], X: Float[Tensor, "N p"]) -> Float[Tensor, "N d"]: ...
+    def pull(
+        self, W: Float[Tensor, "m q"], X: Float[Tensor, "N p"], values: Float[Tensor, "N d"]
+    ) -> Float[Tensor, "m q"]: ...
+    def push(
+        self, W: Float[Tensor, "m q"], X: Float[Tensor, "N p"], direction: Float[Tensor, "m q"]
+    ) -> Float[Tensor, "N d"]: ...
+    def tangent(self, W: Float[Tensor, "m q"], X: Float[Tensor, "N p"]) -> Float[Tensor, "Nd Nd"]: ...
+
+
 @dataclass(frozen=True)
 class WideNetwork:
-    """Map W -> (1/sqrt m) A phi_s(W x): output signs A [d, m], noise standard deviation s >= 0, activation."""
+    """Map W -> (1/sqrt m) A phi_s(W x): output signs A [d, m], noise standard deviation s >= 0, activation.
+
+    With a frozen standard normal draw it is W -> (1/sqrt m) A phi(W x + s e) instead: [1, m] is shared by all inputs,
+    [N, m] belongs to the N inputs it is then given.
+    ValueError unless d and m are at least 1 and 0 <= s < inf; from its methods unless inputs are finite.
+    """
 
     signs: Float[Tensor, "d m"]
     s: float
     activation: Activation
+    frozen: Float[Tensor, "#N m"] | None = None
+
+    @property
+    def smoothing(self) -> float:
+        """Standard deviation of the noise that is averaged over: s, or 0 once a draw is frozen."""
+        return self.s if self.frozen is None else 0.0
+
+    def __post_init__(self) -> None:
+        require_network(self.signs, self.s)
 
     def output(self, W: Float[Tensor, "m p"], X: Float[Tensor, "N p"]) -> Float[Tensor, "N d"]:
-        """Noise-averaged values f(X)."""
-        return self.activation.smoothed(X @ W.T, self.s) @ self.signs.T / sqrt(len(W))
+        """Values f(X), averaged over the noise or at its frozen draw."""
+        return self.activation.smoothed(self._preactivation(W, X), self.smoothing) @ self.signs.T / sqrt(len(W))
 
     def pull(
         self, W: Float[Tensor, "m p"], X: Float[Tensor, "N p"], values: Float[Tensor, "N d"]
@@ -72,16 +104,39 @@ class WideNetwork:
         return self.kernel(W, X, W, X)
 
     def jacobian_lipschitz(self, X: Float[Tensor, "N p"]) -> float:
-        """L_J = sup |phi_s''| max |x_i| sqrt(d |X X^T| / m): |J(W) - J(W')| <= L_J |W - W'| (own derivation)."""
+        """L_J = sup |phi_s''| max |x_i| sqrt(d |X X^T| / m): |J(W) - J(W')| <= L_J |W - W'| (own derivation).
+
+        ValueError unless there is an input.
+        """
+        require_finite(X)
+        if not X.numel():
+            raise ValueError(f"inputs of shape {tuple(X.shape)} must be at least [1, 1]")
         d, m = self.signs.shape
         longest, gram = float(X.norm(dim=1).max()), float(torch.linalg.matrix_norm(X, 2)) ** 2
-        return curvature_bound(self.activation, self.s) * longest * sqrt(d * gram / m)
+        return curvature_bound(self.activation, self.smoothing) * longest * sqrt(d * gram / m)
+
+    def jacobian_bound(self, X: Float[Tensor, "N p"]) -> float:
+        """sup phi_s' sqrt(d |X X^T|), which no Jacobian's norm exceeds."""
+        slope = self.activation.slope_bound(self.smoothing)
+        return slope * sqrt(len(self.signs)) * float(torch.linalg.matrix_norm(X, 2))
+
+    def _preactivation(self, W: Tensor, X: Tensor) -> Tensor:
+        require_finite(X)
+        return X @ W.T if self.frozen is None else X @ W.T + self.s * self.frozen
 
     def _slopes(self, W: Tensor, X: Tensor) -> Tensor:
-        return self.activation.smoothed_slope(X @ W.T, self.s)
+        return self.activation.smoothed_slope(self._preactivation(W, X), self.smoothing)
 
     def _features(self, W: Tensor, X: Tensor) -> Tensor:
         return (self._slopes(W, X)[:, None] * self.signs).flatten(0, 1)
+
+
+def require_network(signs: Tensor, s: float) -> None:
+    """ValueError unless signs are a matrix [d, m] of at least one row and column, and 0 <= s < inf."""
+    if signs.ndim != 2 or not signs.numel():
+        raise ValueError(f"output signs of shape {tuple(signs.shape)} must be [d, m], outputs d and width m at least 1")
+    if not 0 <= s < inf:
+        raise ValueError(f"noise standard deviation s = {s} must be finite and at least 0")
 
 
 def random_start(
@@ -115,13 +170,26 @@ def random_start(
 
 @dataclass(frozen=True)
 class Training:
-    """A training problem: network, data X [N, p], targets y [N, d], start W_0 [m, p], ridge >= 0."""
+    """A training problem: network, data X [N, p], targets y [N, d], start W_0 [m, q], ridge >= 0; q = p if wide.
 
-    network: WideNetwork
+    ValueError unless there is a datum, all entries are finite, and 0 <= ridge < inf.
+    """
+
+    network: Network
     X: Float[Tensor, "N p"]
     y: Float[Tensor, "N d"]
-    start: Float[Tensor, "m p"]
+    start: Float[Tensor, "m q"]
     ridge: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.ridge < inf:
+            raise ValueError(f"ridge = {self.ridge} must be finite and at least 0")
+        if not self.X.numel():
+            raise ValueError(f"inputs of shape {tuple(self.X.shape)} must be at least [1, 1]")
+        require_finite(self.X)
+        for name, values in (("targets", self.y), ("first weights", self.start)):
+            if not bool(values.isfinite().all()):
+                raise ValueError(f"{name} of shape {tuple(values.shape)} have entries that are not finite; all must be")
 
     def residual(self, W: Float[Tensor, "m p"]) -> Float[Tensor, "N d"]:
         """y - f(W)."""
@@ -164,6 +232,57 @@ class Training:
         spectral = float(torch.linalg.eigvalsh(self.network.tangent(like, self.X))[-1])
         path: Path = solve(velocity, state, times, step=1 / (spectral + self.ridge + 1e-9), tolerance=tolerance)
         return path.states[:, :size].unflatten(1, like.shape), path.states[:, size:], path.errors
+
+
+class Whitened(NamedTuple):
+    """Inputs U [N, k] with U^T U = I, k the rank of X, and the map [p, k] with X = U map^T: W X^T = (W map) U^T."""
+
+    inputs: Float[Tensor, "N k"]
+    map: Float[Tensor, "p k"]
+
+
+def whitened(X: Float[Tensor, "N p"]) -> Whitened:
+    """Whitened inputs X G^{+1/2} up to a rotation, G = X^T X: their inner products are x^T G^+ x'.
+
+    |(W - W') map| = |(W - W') X^T|. Singular values below max(N, p) roundings of the largest count as zero.
+    ValueError where no singular value is left: inputs all zero, none at all, or not finite.
+    """
+    require_finite(X)
+    if not bool((X != 0).any()):
+        raise ValueError(f"inputs of shape {tuple(X.shape)} have no singular value to whiten; one must exceed 0")
+    U, S, V = torch.linalg.svd(X, full_matrices=False)
+    kept = max(X.shape) * torch.finfo(X.dtype).eps * S[0] < S
+    return Whitened(U[:, kept], V[kept].T * S[kept])
+
+
+@dataclass(frozen=True)
+class WideTraining(Training):
+    """A training problem of a wide network, whose Jacobian is bounded and Lipschitz."""
+
+    network: WideNetwork
+
+
+@dataclass(frozen=True)
+class NoisyTraining(WideTraining):
+    """Training on the expected loss over fresh noise: the averaged network's loss plus (d / 2m) sum v_s(w_r . x_i)."""
+
+    def spread(self, W: Float[Tensor, "m p"]) -> Float[Tensor, ""]:
+        """Half the summed variance of the outputs over the noise."""
+        d, m = self.network.signs.shape
+        return d / (2 * m) * output_variance(self.X @ W.T, self.network.s, self.network.activation).sum()
+
+    def spread_gradient(self, W: Float[Tensor, "m p"]) -> Float[Tensor, "m p"]:
+        """Gradient of the variance part."""
+        d, m = self.network.signs.shape
+        return d / (2 * m) * variance_slope(self.X @ W.T, self.network.s, self.network.activation).T @ self.X
+
+    def loss(self, W: Float[Tensor, "m p"]) -> Float[Tensor, ""]:
+        """The expected loss, and the ridge."""
+        return super().loss(W) + self.spread(W)
+
+    def gradient(self, W: Float[Tensor, "m p"]) -> Float[Tensor, "m p"]:
+        """Gradient of the expected loss, and of the ridge."""
+        return super().gradient(W) + self.spread_gradient(W)
 
 
 class Stationary(NamedTuple):

@@ -68,7 +68,8 @@ def tasks_of(brief: Brief) -> list[Task]:
         others.append(Task(experiment.key, "instances"))
         examples = math.ceil(profile.examples * experiment.share)
         searches += [Task(experiment.key, "search", j) for j in range(math.ceil(examples / EXAMPLES_PER_TASK))]
-        if profile.adversary and any(_attackable(x.claim) for x in docket.trying(experiment)):
+        climbs = math.ceil(profile.adversary * experiment.share) >= POPULATION
+        if climbs and any(_attackable(x.claim) for x in docket.trying(experiment)):
             others.append(Task(experiment.key, "adversary"))
     heavy = {experiment.key: -experiment.share for experiment in docket.experiments}
     return sorted(searches + others, key=lambda task: (-heavy[task.experiment], task.name))

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from elbound import __version__
+from elbound.properties.hyperparameters import HYPERPARAMETERS, SWEEPS
 
 UNANSWERED = 2
 PROFILES = ("quick", "default", "thorough")
 DEVICES = ("auto", "cpu", "cuda")
+ACTIVATIONS = ("relu", "erf")
 
 
 class Parser(argparse.ArgumentParser):
@@ -35,10 +37,24 @@ def build_parser() -> Parser:
         _add_run_options(command)
     new = commands.add_parser("new", help="write a commented analysis to begin with")
     new.add_argument("name", metavar="NAME", help="a Python identifier; the file is NAME.py, here")
+    compare = commands.add_parser("compare", help="what changed from one run to another, and what got worse")
+    for side in ("old", "new"):
+        compare.add_argument(
+            side, type=Path, metavar=side.upper(), help="a run's folder, summary.json or ledger.sqlite"
+        )
+    compare.add_argument(
+        "--tolerance", type=_share, default=0.01, metavar="T", help="of ratios, relative; 0.01 without"
+    )
+    compare.add_argument("--output", type=Path, metavar="DIR", help="where to write the page")
+    compare.add_argument("--json", action="store_true", help="print the comparison as JSON")
     shown = commands.add_parser("list", help="the claims, or the settings they speak about")
     shown.add_argument("what", nargs="?", choices=("claims", "settings"), default="claims")
     show = commands.add_parser("show", help="one claim, or one setting with its letters, facts and experiments")
     show.add_argument("name", metavar="NAME")
+    show.add_argument("--data", type=Path, metavar="FILE", help="what the theorem demands of your own inputs")
+    show.add_argument("--activation", choices=ACTIVATIONS, help="of the wide network on your inputs; relu without")
+    show.add_argument("--noise", type=_noise, metavar="S", help="deviation of its latent noise; 1 without")
+    show.add_argument("--confidence", type=_confidence, metavar="C", help="level in (0, 1); three levels without")
     replay = commands.add_parser("replay", help="judge one row again and compare it bit for bit")
     replay.add_argument("row", metavar="ROW", help="the row's twelve digits, as reports print them")
     replay.add_argument(
@@ -50,7 +66,14 @@ def build_parser() -> Parser:
     report.add_argument("ledger", type=Path, metavar="LEDGER", help="ledger.sqlite, or the folder that holds it")
     report.add_argument("--output", type=Path, metavar="DIR", help="where to write; beside the ledger without")
     sweep = commands.add_parser("sweep", help="train over one hyperparameter on the digits, and draw what happens")
-    sweep.add_argument("name", metavar="NAME", help="batch-size, samples, beta or optimiser")
+    sweep.add_argument("name", metavar="NAME", help=f"{', '.join(SWEEPS)}, or all")
+    sweep.add_argument("--values", metavar="V1,V2,...", help="of what varies, instead of the usual ones")
+    for known in HYPERPARAMETERS:
+        # The letter's underscore too: beta_1 is how everybody writes it.
+        names = dict.fromkeys((f"--{known.name}", f"--{known.field}"))
+        sweep.add_argument(*names, type=known.read, metavar=known.letter, help=known.meaning)
+    sweep.add_argument("--device", choices=DEVICES, default="auto")
+    sweep.add_argument("--data", type=Path, metavar="FILE", help="your own table, .npy or .csv, rows are data")
     sweep.add_argument("--output", type=Path, metavar="DIR", help="where to write the page")
     return parser
 
@@ -69,6 +92,9 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--resume", action="store_true", help="keep the finished tasks of the run in the output folder"
     )
+    command.add_argument(
+        "--baseline", type=Path, metavar="FILE", help="an earlier run that this one must not fall behind"
+    )
     command.add_argument("--json", action="store_true", help="print the summary as JSON instead of tables")
 
 
@@ -85,6 +111,34 @@ def _seconds(text: str) -> float:
     if not plain or not 0.1 <= float(text) <= 86_400:
         raise argparse.ArgumentTypeError(f"{text!r}; allowed: seconds from 0.1 to 86400")
     return float(text)
+
+
+def _real(text: str, allowed: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: {allowed}") from None
+
+
+def _share(text: str) -> float:
+    value = _real(text, allowed := "a number of at least 0 and below 1")
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: {allowed}")
+    return value
+
+
+def _noise(text: str) -> float:
+    value = _real(text, allowed := "a number from 0 to 1000")
+    if not 0 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: {allowed}")
+    return value
+
+
+def _confidence(text: str) -> float:
+    value = _real(text, allowed := "a number between 0 and 1, both excluded")
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: {allowed}")
+    return value
 
 
 def _workers(text: str) -> int:

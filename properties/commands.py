@@ -7,23 +7,30 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from elbound.impl.data import UserData, read
 from elbound.impl.device import resolve
 from elbound.properties import listing
+from elbound.properties.at_data import Autoencoder
 from elbound.properties.campaign import replayed
 from elbound.properties.datasets import USER, user_option
 from elbound.properties.docket import BadInput, Brief, analysis_of, docket_of
 from elbound.properties.experiment import Context
+from elbound.properties.hyperparameters import ALL, HYPERPARAMETERS, SWEEPS
 from elbound.properties.run import Place, carry_out, default_folder, default_workers, prepare, publish, report_on
 from elbound.properties.starting import write_new
-from elbound.properties.sweep import sweep
+from elbound.properties.sweep import prepared, settings_of
+from elbound.reports import compare
 from elbound.reports.ledger import Ledger
+from elbound.reports.render.page import write_comparison
+from elbound.reports.render.sweep_page import write_sweep
 from elbound.reports.row import Row
-from elbound.reports.sweep import sweep_table, write_sweep
+from elbound.reports.sweep import sweep_table, sweeps_in
 from elbound.reports.table import figure
 
 DONE, FOUND = 0, 1
+CONFIDENCE = (0.9, 0.99, 0.999)
 PLAIN_WIDTH = 110
 COMPARED = (
     *("verdict", "basis", "reason", "left", "right", "error"),
@@ -41,19 +48,33 @@ def dispatch(arguments: argparse.Namespace) -> int:
             return replay(arguments, console)
         case "report":
             return report(arguments, console)
+        case "compare":
+            return compare_runs(arguments, console)
         case "sweep":
-            lines = sweep(arguments.name)
-            page = write_sweep(arguments.name, lines, arguments.output or default_folder())
-            console.print(sweep_table(arguments.name, lines))
-            console.print(f"page: {page}", markup=False, soft_wrap=True)
+            sweeps(arguments, console)
         case "new":
             path = write_new(arguments.name, Path())
             console.print(f"{path} is a claim to change: elbound check {path}", markup=False, soft_wrap=True)
         case "list":
             listing.print_list(arguments.what, console)
         case "show":
-            listing.print_one(arguments.name, console)
+            show(arguments, console)
     return DONE
+
+
+def show(arguments: argparse.Namespace, console: Console) -> None:
+    """`show`: a claim or setting, or what a claim demands of the user's data."""
+    given = {name: getattr(arguments, name) for name in ("activation", "noise", "confidence")}
+    if arguments.data is None:
+        if alone := next((name for name, value in given.items() if value is not None), ""):
+            raise BadInput(f"argument --{alone}: speaks of your own inputs; name their file with --data")
+        listing.print_one(arguments.name, console)
+        return
+    noise = 1.0 if given["noise"] is None else given["noise"]
+    levels = (given["confidence"],) if given["confidence"] else CONFIDENCE
+    listing.print_at_data(
+        arguments.name, read(arguments.data), Autoencoder(given["activation"] or "relu", noise), levels, console
+    )
 
 
 def _data(file: Path | None) -> UserData | None:
@@ -76,6 +97,8 @@ def brief_of(arguments: argparse.Namespace) -> Brief:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """`verify` and `check`."""
     brief, place = brief_of(arguments), Place(arguments.output or default_folder())
+    baseline = compare.read_run(arguments.baseline) if arguments.baseline else None
+    sweeps_in(place.folder)  # the page will draw them: a malformed record is refused now, not after minutes
     progress = Console(stderr=True) if arguments.json else console
     count = arguments.workers or default_workers()
     kept = f"finished tasks are in {place.ledger}; --resume goes on from there"
@@ -85,10 +108,41 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         raise BadInput(f"interrupted; {kept}") from None
     except BrokenProcessPool:
         raise BadInput(f"a worker process died; {kept}") from None
+    tables = Console(quiet=True) if arguments.json else console
     if arguments.json:
         sys.stdout.write(place.summary.read_text(encoding="utf-8"))
-        return report_on(summary, place, Console(quiet=True))
-    return report_on(summary, place, console)
+    code = report_on(summary, place, tables)
+    if baseline is None:
+        return code
+    now = compare.run_of(summary)
+    # Of a part of the catalogue only that part can be missed.
+    before = compare.restricted(baseline, now) if brief.patterns else baseline
+    found = compare.compare(before, now)
+    page = _told(found, (str(arguments.baseline), "this run"), place, tables)
+    tables.print(f"page: {page}", markup=False, soft_wrap=True)
+    return max(code, int(found.worse))
+
+
+def compare_runs(arguments: argparse.Namespace, console: Console) -> int:
+    """What changed between two runs; exit code 1 where something got worse."""
+    old, new = compare.read_run(arguments.old), compare.read_run(arguments.new)
+    found = compare.compare(old, new, arguments.tolerance)
+    tables = Console(quiet=True) if arguments.json else console
+    page = _told(found, (str(arguments.old), str(arguments.new)), Place(arguments.output or default_folder()), tables)
+    if arguments.json:
+        sys.stdout.write(json.dumps(compare.document(found), indent=1) + "\n")
+    tables.print(f"page: {page}", markup=False, soft_wrap=True)
+    return int(found.worse)
+
+
+def _told(found: compare.Comparison, sides: tuple[str, str], place: Place, console: Console) -> Path:
+    if found.changes:
+        console.print(compare.table(found))
+    if told := compare.notes(found):
+        console.print(told, markup=False)
+    console.print(Text(compare.headline(found), "bold"))
+    with place.written():
+        return write_comparison(found, sides, place.folder)
 
 
 def replay(arguments: argparse.Namespace, console: Console) -> int:
@@ -123,6 +177,22 @@ def _compare(kept: Row, again: Row, console: Console) -> int:
     ]
     console.print("\n".join(lines if differing else [*lines, "identical, bit for bit"]), markup=False)
     return FOUND if differing else DONE
+
+
+def sweeps(arguments: argparse.Namespace, console: Console) -> None:
+    """One sweep or all of them; what is asked for is checked before the first is run."""
+    given = {known.field: value for known in HYPERPARAMETERS if (value := getattr(arguments, known.field)) is not None}
+    device, data = resolve(arguments.device), _data(arguments.data)
+    prepare(device.type)
+    names = tuple(SWEEPS) if arguments.name == ALL else (arguments.name,)
+    if arguments.name == ALL and arguments.values is not None:
+        raise BadInput(f"--values {arguments.values!r} with {ALL}; allowed: with one sweep by name")
+    ready = [prepared(name, settings_of(name, arguments.values, given), device, data) for name in names]
+    for each in ready:
+        found = each.run()
+        page = write_sweep(found, arguments.output or default_folder())
+        console.print(sweep_table(found))
+        console.print(f"page: {page}", markup=False, soft_wrap=True)
 
 
 def report(arguments: argparse.Namespace, console: Console) -> int:

@@ -1,6 +1,7 @@
 """Which claims are tried, on which experiments, how hard: what a worker process needs to know to judge."""
 
 import fnmatch
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -147,6 +148,7 @@ def entry_of(listed: Listed) -> Entry:
         repaired_by=claim.repaired_by,
         where=listed.where,
         relation={"<=": "<=", ">=": ">=", "==": "="}[claim.relation.rel_op],
+        derivation=inspect.cleandoc(listed.doc),
     )
 
 

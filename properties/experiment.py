@@ -120,12 +120,21 @@ class Situation:
 
 
 @dataclass(frozen=True)
+class Along:
+    """The same configuration at other values of one of its parameters, measured when a picture asks for it."""
+
+    index: Any
+    places: tuple[float, ...]
+    measured: Callable[[float], Mapping[Any, Interval | Curve]]
+
+
+@dataclass(frozen=True)
 class Exact:
     """Observables known up to a sure error: intervals, or curves of intervals; in a random setting, expectations."""
 
     values: Mapping[Any, Interval | Curve]
     basis: str = "exact"
-    curves: Mapping[str, list[float]] = field(default_factory=dict)
+    along: Along | None = None
 
 
 @dataclass(frozen=True)
@@ -153,11 +162,15 @@ class Sample:
 
 @dataclass(frozen=True)
 class Series:
-    """A curve measured exactly along a growing index, for statements about limits."""
+    """A curve measured exactly along a growing index, for statements about limits.
+
+    `scatter` is the relative standard error of the values as estimates of what has the limit: that of means over draws.
+    """
 
     index: Any
     grid: tuple[int, ...]
     values: Mapping[Any, Curve]
+    scatter: float = float(np.finfo(np.float64).eps)
 
 
 Measurement = Exact | Sample | Series

@@ -1,6 +1,7 @@
 """The catalogue on a terminal: `elbound list` and `elbound show`."""
 
 import json
+import math
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
@@ -8,15 +9,26 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from sympy import IndexedBase, Rational
+from sympy import IndexedBase, Rational, Symbol
 from sympy.printing.str import StrPrinter
 
 import elbound.reports
+from elbound.impl.data import UserData
+from elbound.properties.arithmetics import Enclosures
+from elbound.properties.at_data import Autoencoder
 from elbound.properties.docket import BadInput
+from elbound.properties.evidence.enclosure import best
+from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import experiments
+from elbound.properties.experiments.limit_spectrum import BITS
 from elbound.theory import settings
-from elbound.theory.catalogue import Listed, catalogue, references
+from elbound.theory.catalogue import Listed, at_data, catalogue, references
 from elbound.theory.claim import Claim, Fact, Setting, meaning
+from elbound.theory.evaluate import Evaluation
+from elbound.theory.symbols import delta, lambda_0
+
+EPS = 2.0**-52
+EXACT = 2.0**52
 
 
 def all_settings() -> tuple[Setting, ...]:
@@ -55,6 +67,52 @@ def print_one(name: str, console: Console) -> None:
         _print_claim(listed, console)
     if setting is not None:
         _print_setting(setting, console)
+
+
+def print_at_data(name: str, data: UserData, network: Autoencoder, levels: Sequence[float], console: Console) -> None:
+    """What a claim's theorem demands of the data at each confidence level, with every quantity it is made of.
+
+    BadInput for a name that demands nothing of data, or data on which the theorem is silent.
+    """
+    asked = {x.key: at_data(x.key) for x in catalogue()}
+    found = next((x for x in catalogue() if name in (x.name, x.key) and asked[x.key]), None)
+    if found is None:
+        raise BadInput(f"name {name!r}: asks nothing of data; those that do: {', '.join(k for k in asked if asked[k])}")
+    values = network.quantities(data)
+    console.print(
+        Text(f"{found.key} at {data.name}: {len(data.values)} inputs, their own targets, antisymmetric start")
+    )
+    console.print(Text(f"lambda_0 of {network}, certified by {best(BITS).basis}"))
+    _print_lines([(str(x), f"{_shown(x, value)}  {meaning(x)}") for x, value in values.items()], console, "quantities")
+    table = Table(box=None, pad_edge=False)
+    for heading in ("confidence", *asked[found.key]):
+        table.add_column(heading)
+    for level in levels:
+        failure = Interval.around(1 - level, EPS * (1 - level))
+        at = Evaluation({**values, delta: failure}, Enclosures())
+        table.add_row(f"{level:g}", *(_demand(what, at(expression)) for what, expression in asked[found.key].items()))
+    console.print(Text("\ndemanded"))
+    console.print(table)
+    for what, expression in asked[found.key].items():
+        console.print(Text(f"{what} = {expression}"), soft_wrap=True)
+    console.print(Text(f"{delta}: {meaning(delta)}, one less the confidence"), soft_wrap=True)
+
+
+def _shown(letter: Symbol, value: Interval) -> str:
+    low, high = float(value.low), float(value.high)
+    if letter.is_integer:
+        return f"{low:.0f}"
+    return f"{value.middle:.6g}" if letter is not lambda_0 else f"[{low:.12g}, {high:.12g}]"
+
+
+def _demand(what: str, value: Interval) -> str:
+    """A width is a whole number of pairs of twin neurons that surely suffices, as far as a double tells them apart."""
+    high = float(value.high)
+    if not math.isfinite(high):
+        return "beyond doubles"
+    if not what.startswith("width"):
+        return f"{float(value.middle):.3g}"
+    return f"{2 * math.ceil(high / 2)}" if high < EXACT else f"{high:.16e}"
 
 
 def _print_claim(listed: Listed, console: Console) -> None:

@@ -28,6 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--elbound-limit", type=float, default=60.0, metavar="S", help="seconds for one claim at one configuration"
     )
+    group.addoption("--elbound-baseline", default="", metavar="FILE", help="a run that this one must not fall behind")
     group.addoption("--elbound-profile", choices=tuple(EXAMPLES), help="how hard to search (default: quick)")
 
 
@@ -144,14 +145,22 @@ def _present(name: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def campaign(request: pytest.FixtureRequest, elbound_device: str) -> Iterator["tuple[Row, ...]"]:
+def campaign(campaign_folder: Path) -> "tuple[Row, ...]":
     """The rows of one run over the chosen claims, judged once for the whole session."""
+    from elbound.reports.ledger import Ledger
+
+    with Ledger.open(campaign_folder / "ledger.sqlite", readonly=True) as ledger:
+        return tuple(ledger.rows())
+
+
+@pytest.fixture(scope="session")
+def campaign_folder(request: pytest.FixtureRequest, elbound_device: str) -> Iterator[Path]:
+    """The folder of that run, with its ledger, summary and page."""
     from rich.console import Console
 
     from elbound.properties.docket import BadInput, Brief
     from elbound.properties.experiment import Context
     from elbound.properties.run import Place, carry_out, default_workers
-    from elbound.reports.ledger import Ledger
 
     option = request.config.getoption
     patterns = (option("--elbound-claims"),) if option("--elbound-claims") else ()
@@ -162,5 +171,4 @@ def campaign(request: pytest.FixtureRequest, elbound_device: str) -> Iterator["t
             carry_out(brief, place, count=default_workers(), resume=False, console=Console(quiet=True))
         except BadInput as failure:
             raise pytest.UsageError(str(failure)) from None
-        with Ledger.open(place.ledger, readonly=True) as ledger:
-            yield tuple(ledger.rows())
+        yield place.folder

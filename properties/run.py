@@ -23,7 +23,7 @@ import torch
 from rich.console import Console
 
 from elbound import __version__
-from elbound.impl.device import deterministic
+from elbound.impl.device import deterministic, keep_memory
 from elbound.properties.campaign import Outcome, Task, outcomes, run_task, tasks_of
 from elbound.properties.docket import BadInput, Brief, analysis_of, docket_of, papers
 from elbound.properties.evidence.budget import Budget
@@ -81,8 +81,9 @@ def default_folder() -> Path:
 
 
 def prepare(device: str) -> None:
-    """One thread and deterministic kernels, in every process that judges."""
+    """One thread and deterministic kernels, and freed memory kept, in every process that judges."""
     deterministic(torch.device(device))
+    keep_memory()
 
 
 _watch: Watch | None = None

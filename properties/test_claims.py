@@ -3,10 +3,15 @@
 The rows come from one campaign over the catalogue, shared by all tests here; each failure names the row to replay.
 """
 
+from importlib.resources import files
+from pathlib import Path
+
 import pytest
 
+from elbound import reports
 from elbound.properties.docket import select
 from elbound.properties.experiment import experiments
+from elbound.reports.compare import Run, compare, read_run, restricted
 from elbound.reports.row import Row, Verdict
 
 
@@ -61,3 +66,25 @@ def test_the_finding_falls(finding: str, campaign: tuple[Row, ...]) -> None:
 def test_every_claim_was_judged_somewhere(campaign: tuple[Row, ...]) -> None:
     judged = {row.claim for row in campaign if row.version == "" and row.judged}
     assert judged == {row.claim for row in campaign}
+
+
+def test_nothing_is_worse_than_the_baseline(
+    campaign_folder: Path, catalogue_baseline: Run, pytestconfig: pytest.Config
+) -> None:
+    now = read_run(campaign_folder)
+    pattern = pytestconfig.getoption("--elbound-claims")
+    before = restricted(catalogue_baseline, now) if pattern else catalogue_baseline
+    worse = [change for change in compare(before, now).changes if change.worse]
+    assert not worse, "\n".join(map(str, worse))
+
+
+def test_the_baseline_states_what_the_catalogue_states(catalogue_baseline: Run) -> None:
+    stated = {x.name: x.claim.statement for x in select(())}
+    assert {name: stand.statement for name, stand in catalogue_baseline.stands.items()} == stated, "run make baseline"
+
+
+@pytest.fixture(scope="module")
+def catalogue_baseline(pytestconfig: pytest.Config) -> Run:
+    """The run that --elbound-baseline names, else the committed one."""
+    given = pytestconfig.getoption("--elbound-baseline")
+    return read_run(Path(given) if given else Path(str(files(reports) / "baselines" / "catalogue.json")))

@@ -7,7 +7,7 @@ Series: local slopes, reported, never counted as refuted.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +30,7 @@ from elbound.properties.evidence.betting import (
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.evidence.rates import Means, verdict_of_rate
-from elbound.properties.experiment import Everywhere, Exact, Measurement, Sample, Series, Situation
+from elbound.properties.experiment import Along, Everywhere, Exact, Measurement, Sample, Series, Situation
 from elbound.properties.place import Rival
 from elbound.reports.row import Verdict
 from elbound.theory.claim import Claim
@@ -233,17 +233,26 @@ class Trial:
         return _single(Evaluation(self.situation.enclosed | {observable: value}, Enclosures())(claim.left))
 
     def curves(self, claim: Claim) -> dict[str, list[float]]:
-        """Both sides at shorter horizons of the same run, for pictures; empty where the setting has no steps."""
-        if isinstance(self.measurement, Series) and claim.is_rate:
-            return self._rate_curve(claim, self.measurement)
-        if n not in self.situation.values or isinstance(self.measurement, Series | None):
+        """Both sides along an index, for pictures; empty where there is none.
+
+        The index is that of a series, one that the measurement names, or else the steps of the run.
+        """
+        match self.measurement:
+            case Series():
+                return self._rate_curve(claim, self.measurement) if claim.is_rate else {}
+            case Exact(along=Along() as along):
+                return _columns(self._sides_along(claim, along, place) for place in along.places)
+            case Exact() | Sample() if n in self.situation.values:
+                horizons = np.unique(np.geomspace(1, self.situation.values[n], CURVE_POINTS).round().astype(int))
+                return _columns(self._sides_at(claim, horizon) for horizon in horizons.tolist())
+        return {}
+
+    def _sides_along(self, claim: Claim, along: Along, place: float) -> dict[str, float]:
+        if claim.broken_assumption({**self.situation.values, along.index: place}, self.situation.facts):
             return {}
-        horizons = np.unique(np.geomspace(1, self.situation.values[n], CURVE_POINTS).round().astype(int))
-        found: dict[str, list[float]] = {}
-        for horizon in horizons.tolist():
-            for name, value in self._sides_at(claim, horizon).items():
-                found.setdefault(name, []).append(value)
-        return found if len(found.get("x", ())) > 1 else {}
+        at = {**self.situation.enclosed, along.index: Interval.of(place), **along.measured(place)}
+        left, right = (_middle(_single(Evaluation(at, Enclosures())(side))) for side in (claim.left, claim.right))
+        return {"x": place, "observed": left, "bound": right}
 
     def _sides_at(self, claim: Claim, horizon: int) -> dict[str, float]:
         """Both sides at a shorter horizon, for replicates their means and the middle four fifths of the left side.
@@ -280,7 +289,9 @@ class Trial:
         values = np.array([self._at_index(side.args[0], series, j) for j in series.grid])
         # The evidence core speaks of the exponent a in m^-a, the claim of the slope -a.
         rising = isinstance(claim.relation, Ge) == (side is claim.left)
-        verdict = verdict_of_rate(*_halves(grid, values), band=_band(claim.relation, exponent, rising=rising))
+        verdict = verdict_of_rate(
+            *_halves(grid, values, series.scatter), band=_band(claim.relation, exponent, rising=rising)
+        )
         slopes = [-slope for slope in verdict.slopes]
         # Finite data cannot speak of a limit: the most that is said is "consistent", with the local slopes beside it.
         word = "inconsistent" if verdict.inconsistent else "consistent"
@@ -304,6 +315,15 @@ class Trial:
     def _at_index(self, expression: Expr, series: Series, index: int) -> float:
         values = self.situation.enclosed | dict(series.values) | {series.index: Interval.of(float(index))}
         return _middle(_single(Evaluation(values, Enclosures())(expression)))
+
+
+def _columns(places: Iterable[dict[str, float]]) -> dict[str, list[float]]:
+    """One list for each name from what was found place by place; empty for less than two places."""
+    found: dict[str, list[float]] = {}
+    for place in places:
+        for name, value in place.items():
+            found.setdefault(name, []).append(value)
+    return found if len(found.get("x", ())) > 1 else {}
 
 
 @dataclass(frozen=True)
@@ -466,8 +486,8 @@ def _band(relation: Relational, exponent: float, *, rising: bool) -> tuple[float
     return (-math.inf, exponent + SLOPE_BAND) if rising else (exponent - SLOPE_BAND, math.inf)
 
 
-def _halves(grid: Floats, values: Floats) -> tuple[Means, Means]:
-    """Two grids of exact values, the second reaching four times as far or more: the shorter is the first two thirds."""
+def _halves(grid: Floats, values: Floats, scatter: float) -> tuple[Means, Means]:
+    """Two grids of values, the second reaching four times as far or more: the shorter is the first two thirds."""
     short = max(4, 2 * len(grid) // 3)
-    errors = np.full(len(grid), np.finfo(np.float64).eps)
+    errors = np.full(len(grid), scatter)
     return Means(grid[:short], values[:short], errors[:short]), Means(grid, values, errors)

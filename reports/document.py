@@ -129,6 +129,8 @@ def plain(value: Any) -> Any:
         return repr(float(value))
     if isinstance(value, Mapping):
         return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, Document):
+        return value.to_fields()
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value if value is None or isinstance(value, str | int | float) else _refuse(value, "a JSON value")
@@ -181,10 +183,13 @@ class Document:
             except ValueError as error:
                 raise ValueError(f"{type(self).__name__} field {name}: {error}") from None
 
+    def to_fields(self) -> dict[str, Any]:
+        """The fields as JSON values; `from_fields` gives the record back to the last bit."""
+        return {name: (tagged if name in self.TAGGED else plain)(getattr(self, name)) for name in self.READERS}
+
     def to_json(self) -> str:
         """One JSON mapping, ASCII, names sorted; `from_json` gives the record back to the last bit."""
-        fields = {name: (tagged if name in self.TAGGED else plain)(getattr(self, name)) for name in self.READERS}
-        return json.dumps(fields, sort_keys=True, allow_nan=False)
+        return json.dumps(self.to_fields(), sort_keys=True, allow_nan=False)
 
     @classmethod
     def from_json(cls, document: str) -> Self:
@@ -192,7 +197,11 @@ class Document:
 
         Raises ValueError: malformed JSON, an unknown or missing field, or a field of the wrong type.
         """
-        fields = parse(document)
+        return cls.from_fields(parse(document))
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Self:
+        """The record with these fields. ValueError: an unknown or missing one, or one of the wrong type."""
         for problem, names in (
             ("unknown", fields.keys() - cls.READERS.keys()),
             ("missing", cls.READERS.keys() - fields.keys()),
@@ -200,3 +209,14 @@ class Document:
             if names:
                 raise ValueError(f"{cls.__name__}: {problem} field {', '.join(map(repr, sorted(names)))}")
         return cls(**fields)
+
+
+def nested(kind: type[Document]) -> Reader:
+    """A record of another kind, given as itself or as the mapping of its fields."""
+
+    def read(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return kind.from_fields({text(name): item for name, item in value.items()})
+        return value if isinstance(value, kind) else _refuse(value, f"a {kind.__name__}")
+
+    return read

@@ -132,6 +132,7 @@ class Entry(Document):
     on its equality instances. repaired_by: for a finding, the condition that makes the statement true.
     where: file and line of a claim of a user's own; symbolic: questions about its right side, with "answer" and
     "how" it was found (symbolic, numeric or open).
+    derivation: how the statement is obtained, as plain text.
 
     Raises ValueError: a field has the wrong type.
     """
@@ -153,6 +154,7 @@ class Entry(Document):
     faults: Sequence[str]
     tight: bool
     repaired_by: str
+    derivation: str
     where: str = ""
     relation: str = "<="
     symbolic: Sequence[Mapping[str, str]] = ()
@@ -178,6 +180,7 @@ class Entry(Document):
         "where": text,
         "relation": among("<=", ">=", "="),
         "symbolic": several(record(question=text, answer=text, how=among("symbolic", "numeric", "open"))),
+        "derivation": text,
     }
 
     @property

@@ -9,6 +9,8 @@ from functools import cache
 from importlib.resources import files
 from types import ModuleType
 
+from sympy import Expr
+
 import elbound.theory
 from elbound.theory.claim import Claim
 
@@ -61,6 +63,12 @@ def _modules() -> Iterator[tuple[str, str]]:
 def catalogue() -> tuple[Listed, ...]:
     """All claims and findings, room by room."""
     return tuple(x for name, key in _modules() for x in listed_in(importlib.import_module(name), key))
+
+
+def at_data(key: str) -> dict[str, Expr]:
+    """What a module's theorem demands of a user's own data, by name, as expressions; empty for most."""
+    module = importlib.import_module(f"elbound.theory.{key.replace('/', '.').replace('-', '_')}")
+    return dict(getattr(module, "AT_DATA", {}))
 
 
 @cache

@@ -52,6 +52,7 @@ from elbound.theory.symbols import (
     Q,
     R,
     T,
+    V_d,
     V_norm,
     V_s,
     a,
@@ -87,8 +88,12 @@ from elbound.theory.symbols import (
     dreg_mean,
     dreg_var,
     drift,
+    drift_int,
+    drift_m,
+    drift_tau,
     drop,
     elbo_mu,
+    elbo_pulled,
     ell,
     entry_deviation,
     eps_norm,
@@ -113,11 +118,14 @@ from elbound.theory.symbols import (
     gamma,
     gamma_max,
     gap,
+    gap_m,
+    gap_tau,
     gg_DD,
     gradient_end,
     gradient_start,
     growth,
     h2,
+    half_drift,
     hessian,
     hessian_2r,
     hessian_beta,
@@ -140,8 +148,14 @@ from elbound.theory.symbols import (
     kernel_change,
     kernel_drift,
     kernel_moved,
+    krr_alone,
     krr_distance,
     krr_double,
+    krr_inf,
+    krr_m,
+    krr_means,
+    krr_plain,
+    krr_sum,
     kurt,
     lam,
     lam_1x,
@@ -160,6 +174,7 @@ from elbound.theory.symbols import (
     loss_spread,
     loss_start,
     loss_trained,
+    lowest,
     m,
     m_a,
     m_g,
@@ -181,6 +196,8 @@ from elbound.theory.symbols import (
     n_opposite,
     n_parallel,
     n_sign,
+    offset,
+    offset2,
     operator_deviation,
     order,
     order_frozen,
@@ -188,6 +205,7 @@ from elbound.theory.symbols import (
     p,
     phi_1,
     phi_2,
+    phi_h,
     plain_mean,
     plain_var,
     pulled,
@@ -219,10 +237,14 @@ from elbound.theory.symbols import (
     s2_landing,
     s2_sampled,
     s_max,
+    s_w,
     s_z,
     shift2,
     sigma2,
     sigma2_A,
+    sigma_moved,
+    sigma_pull,
+    sigma_pulled,
     sigma_sup2,
     sigma_x2,
     slip,
@@ -230,7 +252,10 @@ from elbound.theory.symbols import (
     slope_l,
     slope_mu,
     slope_sup,
+    spread_pull,
+    spread_start,
     squared_deviation,
+    start_m,
     stl_mean,
     stl_var,
     t,
@@ -241,10 +266,14 @@ from elbound.theory.symbols import (
     test_distance,
     test_double,
     test_drift,
+    test_inf,
     test_jacobian,
     test_kernel,
+    test_m,
     theta_mode,
     theta_norm,
+    theta_sigma,
+    theta_sum,
     theta_top,
     tr_D,
     tr_D_inv,
@@ -254,8 +283,11 @@ from elbound.theory.symbols import (
     tr_S,
     uniform_average,
     v,
+    v_1,
+    v_2,
     v_iw,
     v_K,
+    v_low,
     v_path,
     v_score,
     w_max,
@@ -616,6 +648,27 @@ WIDE_RIDGE_FLOW = Setting(
     observables=(gradient_end,),
 )
 
+INDEPENDENT = Fact("independent inputs", "the inputs are linearly independent")
+
+AMORTISED = Setting(
+    "wide-amortised",
+    "a noise-averaged two-layer network trained with a KL term around its encoder's first means, inputs whitened",
+    parameters=(),
+    observables=(krr_plain, krr_alone),
+    facts=(INDEPENDENT,),
+    refines=WIDE_RIDGE,
+)
+
+TRAINED_VARIANCES = Setting(
+    "wide-variances",
+    "a wide two-layer network with Gaussian weights, means and standard deviations trained with a KL term",
+    parameters=(d, m, s_w, ridge, least_eigenvalue, theta_sum, theta_sigma, phi_h),
+    observables=(
+        *(krr_distance, krr_sum, krr_means, half_drift, mean_jacobian, residual_end, gradient_end, displacement),
+        *(v_low, sigma_moved, sigma_pull, sigma_pulled),
+    ),
+)
+
 ADDED_NOISE = Fact("noise of its own scale", "noise of the same positive variance is added for every input")
 SCALED_NOISE = Fact("noise in proportion", "the noise is in the weights, so in proportion to the input, or absent")
 EQUAL_NORMS = Fact("equal norms", "all inputs have one norm")
@@ -641,10 +694,19 @@ FROZEN_NOISE = Fact("frozen noise", "one draw of the latent noise is frozen to e
 
 NOISE_PROTOCOL = Setting(
     "noise-protocol",
-    "gradient flow up to time 4 of a noisy erf network of width m, up to six inputs of unit norm",
-    parameters=(N, m, s_z),
+    "gradient flow up to time tau of a noisy network of width m towards targets at distance r_0 from its start",
+    parameters=(*NETWORK, N, s_z, tau, r_0, theta_top, v_1, v_2, spread_pull, offset),
     observables=(far_fresh, far_shared, far_frozen),
     facts=(FRESH_NOISE, SHARED_NOISE, FROZEN_NOISE),
+)
+
+NOISY_START = Setting(
+    "noisy-start",
+    "a noisy network of width m at its random start, before it is trained for a time tau",
+    parameters=(N, d, m, s_z, tau, V_d, floor),
+    observables=(offset2, spread_start),
+    facts=(FRESH_NOISE, SHARED_NOISE, FROZEN_NOISE),
+    random=True,
 )
 
 NOISY_LOSS = Setting(
@@ -657,7 +719,10 @@ NOISY_LOSS = Setting(
 NOISE_FLOOR = Setting(
     "noise-floor",
     "gradient flow up to time tau on the expected loss of a noisy network of width m, N orthogonal inputs",
-    parameters=(N, d, m, s_z, lambda_0, tau, floor),
+    parameters=(
+        *(*NETWORK, N, s_z, lambda_0, tau, floor),
+        *(r_0, least_eigenvalue, theta_top, v_1, spread_start),
+    ),
     observables=(loss_start, loss_trained),
 )
 
@@ -666,6 +731,31 @@ LITERAL_KL = Setting(
     "a wide autoencoder at rest under the KL term to a standard normal latent, erf, orthogonal output signs",
     parameters=(d, m, b_kl, kappa_0, phi_1),
     observables=(mean_gain, latent_mean2, residual_end, kernel_moved),
+)
+
+LINEARISATION = Setting(
+    "linearisation",
+    "gradient flow of a noise-averaged two-layer network beside its linear model",
+    parameters=(),
+    observables=(gap_tau, drift_tau, drift_int, lowest),
+    refines=WIDE_FLOW,
+)
+
+WIDTHS = Setting(
+    "widths",
+    "noisy two-layer networks of widths 64 to m, trained by descent and with a ridge, latent noise at least 1/2",
+    parameters=(N, d, m, s_z, ridge),
+    observables=(start_m, drift_m, gap_m, krr_m, krr_inf, test_m, test_inf),
+)
+
+GAUSSIAN_WEIGHTS = Setting(
+    "gaussian-weights",
+    "a wide network whose weights are Gaussian around W, trained on its negative ELBO, prior around the start",
+    parameters=(*NETWORK, beta, sigma_x2, s_w, least_eigenvalue),
+    observables=(
+        *(displacement, elbo_pulled, residual_end, gradient_end, kernel_drift, mean_jacobian),
+        *(krr_distance, krr_double),
+    ),
 )
 
 ADAM_DRIFT = Setting(

@@ -309,6 +309,62 @@ test_double = quantity(
     r"\|f^*_x-f_{\mathrm{KRR},2\varrho,x}\|",
     nonnegative=True,
 )
+krr_sum = quantity(
+    "krr_sum",
+    "distance from kernel ridge regression with the unweighted sum of both kernels",
+    r"\|f^*-f_{\mathrm{KRR},\Theta^\mu+\Theta^\sigma}\|",
+    nonnegative=True,
+)
+krr_means = quantity(
+    "krr_means",
+    "distance from kernel ridge regression with the kernel of the means alone",
+    r"\|f^*-f_{\mathrm{KRR},\Theta^\mu}\|",
+    nonnegative=True,
+)
+s_w = quantity("s_w", "standard deviation of the weights' Gaussian prior, and of the weights where it is not trained")
+half_drift = quantity(
+    "half_drift",
+    "norm of mean Jacobian times weighted final transposed Jacobian, less the means' kernel and half the deviations'",
+    r"\|\bar JMJ_*^\top-\hat\Theta^\mu-\hat\Theta^\sigma/2\|",
+    nonnegative=True,
+)
+theta_sum = quantity(
+    "theta_sum", "largest eigenvalue of the means' kernel plus the deviations'", r"\|\hat\Theta^\mu+\hat\Theta^\sigma\|"
+)
+theta_sigma = quantity(
+    "theta_sigma", "largest eigenvalue of the deviations' kernel", r"\|\hat\Theta^\sigma\|", nonnegative=True
+)
+phi_h = quantity(
+    "phi_h", "root of the sum over the data of squared bounds on one neuron's Hessian at the prior", r"\phi_h"
+)
+v_low = quantity("v_low", "least ratio of a trained standard deviation to its prior's, at most 1", r"v_{\min}")
+sigma_moved = quantity(
+    "sigma_moved", "distance of the trained standard deviations from their prior's", r"\|\sigma-s\|", nonnegative=True
+)
+sigma_pull = quantity(
+    "sigma_pull",
+    "norm of (1 + s / sigma)(sigma - s), the KL term's pull per ridge",
+    r"\|(1+s/\sigma)(\sigma-s)\|",
+    nonnegative=True,
+)
+sigma_pulled = quantity(
+    "sigma_pulled",
+    "norm of the residual under the transposed Jacobian in the standard deviations",
+    r"\|J_\sigma^\top(y-f)\|",
+    nonnegative=True,
+)
+krr_plain = quantity(
+    "krr_plain",
+    "distance from kernel ridge regression with the plain tangent kernel",
+    r"\|f^*-f_{\mathrm{KRR},\hat\Theta}\|",
+    nonnegative=True,
+)
+krr_alone = quantity(
+    "krr_alone",
+    "distance from ridge regression on each datum's own block of the kernel",
+    r"\|f^*-f_{\mathrm{alone}}\|",
+    nonnegative=True,
+)
 b_kl = quantity("b_kl", "weight of half the latent means' squares in the loss", "b")
 kappa_0 = quantity("kappa_0", "squared slope of the smoothed activation at zero", r"\kappa")
 mean_gain = quantity("mean_gain", "regression coefficient of the reconstruction on the data", r"\hat\rho", real=True)
@@ -487,19 +543,19 @@ k_first = quantity("k_first", "the first layer's share of that entry", r"(J_1J_1
 k_last = quantity("k_last", "the output layer's share of that entry", r"(J_\ell J_\ell^\top)_{ij}", real=True)
 far_fresh = quantity(
     "far_fresh",
-    "relative distance of trained outputs from K1's prediction, mean of four networks",
+    "distance of trained outputs from K1's prediction, relative to the first residual",
     r"\rho_1",
     nonnegative=True,
 )
 far_shared = quantity(
     "far_shared",
-    "relative distance of trained outputs from K2's prediction, mean of four networks",
+    "distance of trained outputs from K2's prediction, relative to the first residual",
     r"\rho_2",
     nonnegative=True,
 )
 far_frozen = quantity(
     "far_frozen",
-    "relative distance of trained outputs from K3's prediction, mean of four networks",
+    "distance of trained outputs from K3's prediction, relative to the first residual",
     r"\rho_3",
     nonnegative=True,
 )
@@ -545,6 +601,72 @@ tau = quantity("tau", "time of the gradient flow", r"\tau", nonnegative=True)
 eta = quantity("eta", "step size of one gradient descent step", r"\eta")
 ridge = quantity("ridge", "weight of half the squared distance from the start in the loss", r"\varrho")
 phi_2 = quantity("phi_2", "supremum of the smoothed activation's absolute second derivative", r"\phi_2")
+v_1 = quantity("v_1", "supremum of the slope of a neuron's output variance", r"\sup|v_s'|", nonnegative=True)
+v_2 = quantity("v_2", "supremum of the curvature of a neuron's output variance", r"\sup|v_s''|", nonnegative=True)
+spread_slope = quantity(
+    "spread_slope", "bound on the gradient of the outputs' variance in the loss", r"|\nabla P|", nonnegative=True
+)
+spread_bend = quantity(
+    "spread_bend", "Lipschitz constant of the gradient of the outputs' variance in the loss", r"L_P", nonnegative=True
+)
+spread_pull = quantity(
+    "spread_pull", "speed of the outputs at the start due to their variance", r"|J_0\nabla P_0|", nonnegative=True
+)
+spread_start = quantity(
+    "spread_start", "half the summed variance of the outputs over the latent noise, at the start", r"P_0"
+)
+way = quantity("way", "bound on the distance that the weights travel up to time tau", r"D_\tau", nonnegative=True)
+kept_rate = quantity("kept_rate", "rate of decay that is left along the whole path", r"\lambda_\tau", nonnegative=True)
+offset = quantity(
+    "offset",
+    "bound on the outputs' move by the difference of the kernel at the start from its limit, relative to the residual",
+    r"\omega",
+    nonnegative=True,
+)
+offset2 = quantity("offset2", "square of that bound, over random starts", r"\omega^2", nonnegative=True)
+V_d = quantity("V_d", "summed variance of one neuron's kernel matrix, all outputs", nonnegative=True)
+gap_tau = quantity(
+    "gap_tau", "distance of the network from its linear model at time tau", r"\|f-f_{\mathrm{lin}}\|", nonnegative=True
+)
+drift_tau = quantity(
+    "drift_tau",
+    "largest change of the tangent kernel up to time tau",
+    r"\sup_{t\le\tau}\|\hat\Theta(t)-\hat\Theta\|",
+    nonnegative=True,
+)
+drift_int = quantity(
+    "drift_int",
+    "change of the tangent kernel integrated up to time tau",
+    r"\int_0^\tau\|\hat\Theta(t)-\hat\Theta\|",
+    nonnegative=True,
+)
+lowest = quantity(
+    "lowest",
+    "lowest of the kernel's least eigenvalues up to time tau",
+    r"\inf_{t\le\tau}\lambda_{\min}(\hat\Theta(t))",
+    nonnegative=True,
+)
+start_m = curve("start_m", "distance of the first tangent kernel from its limit at width m, relative", r"e^{\Theta}")
+drift_m = curve("drift_m", "largest change of the tangent kernel in training at width m, relative", r"e^{\Delta}")
+gap_m = curve("gap_m", "largest distance from the linear model in training at width m, relative", r"e^{\mathrm{lin}}")
+krr_m = curve(
+    "krr_m",
+    "distance of the network trained with a ridge from regression with its first kernel at width m, relative",
+    r"e^{\mathrm{KRR}}",
+)
+krr_inf = curve(
+    "krr_inf",
+    "distance of the network trained with a ridge from regression with the limit kernel at width m, relative",
+    r"e^{\infty}",
+)
+test_m = curve("test_m", "the distance from regression with the first kernel, at test points", r"e^{\mathrm{KRR}}_x")
+test_inf = curve("test_inf", "the distance from regression with the limit kernel, at test points", r"e^{\infty}_x")
+elbo_pulled = quantity(
+    "elbo_pulled",
+    "norm of the residual under the transposed Jacobian, less the gradient of the outputs' variance",
+    r"\|J^\top(y-f)-\nabla P\|",
+    nonnegative=True,
+)
 
 # Adam
 alpha = quantity("alpha", "constant step size of Adam", r"\alpha")

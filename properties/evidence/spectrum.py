@@ -5,6 +5,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from elbound.properties.evidence.enclosure import Arithmetic, least_eigenvalue_above
 from elbound.properties.evidence.intervals import Interval
 
@@ -13,15 +15,20 @@ SLACKS = (1e-12, 1e-6, 1e-2)
 RESORT = 1e-60
 DIGITS = 75
 PLACES = 240
+# Larger matrices are guessed in doubles: 75 digits cost seconds from here on, and change the guess alone.
+FEW = 24
 
 
 def least_eigenvalue(matrix: Sequence[Sequence[Any]], arithmetic: Arithmetic) -> Interval:
     """Least eigenvalue of the symmetric matrix [n][n] whose entries the balls hold.
 
-    The guess is computed in 75 digits from points of the balls, and
-    trusted for nothing: any vector's Rayleigh quotient is an upper bound, any c that passes the certificate a lower
-    one. An eigenvalue of 0 is enclosed by a tiny interval around it. ArithmeticError where no certificate is found.
+    The guess is computed from points of the balls, in 75 digits for few rows, and trusted for nothing: any vector's
+    Rayleigh quotient is an upper bound, any c that passes the certificate a lower one. An eigenvalue of 0 is enclosed
+    by a tiny interval around it. ArithmeticError where no certificate is found, as with balls that are not finite;
+    ValueError unless the matrix is square, at least [1][1].
     """
+    if not matrix or any(len(row) != len(matrix) for row in matrix):
+        raise ValueError(f"matrix with rows of lengths {[len(row) for row in matrix]} must be square, at least [1][1]")
     with arithmetic.working():
         vector, guess = _guess(matrix, arithmetic)
         weights = [[a * b for b in vector] for a in vector]
@@ -36,6 +43,11 @@ def least_eigenvalue(matrix: Sequence[Sequence[Any]], arithmetic: Arithmetic) ->
 
 def _guess(matrix: Sequence[Sequence[Any]], arithmetic: Arithmetic) -> tuple[list[Any], float]:
     """An approximate eigenvector, as exact balls, and its eigenvalue."""
+    if len(matrix) > FEW:
+        middles = np.array([[sum(arithmetic.ends(x)) / 2 for x in row] for row in matrix])
+        spectrum, columns = np.linalg.eigh(middles)
+        exact = (x.as_integer_ratio() for x in columns[:, 0].tolist())
+        return [arithmetic.rational(*ratio) for ratio in exact], float(spectrum[0])
     mpmath = importlib.import_module("mpmath")
     with mpmath.workdps(DIGITS):
         points = mpmath.matrix([[_point(mpmath, x, arithmetic) for x in row] for row in matrix])

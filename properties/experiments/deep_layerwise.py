@@ -95,7 +95,7 @@ def gaussian_parameters(shape: Architecture, seed: int) -> Tensor:
     count = shape.parameter_count
     drawn = GAUSSIAN.sample(words(Stream.named("deep weights", seed), (0, 1), 0, (count + 3) // 4), torch.float64)
     maps = unpack(shape.shapes, drawn[:count])
-    return pack([type(m)(m.weight / m.weight.shape[1] ** 0.5, m.bias / 2) for m in maps])[:, 0]
+    return pack([type(m)(m.weight / m.weight.shape[2] ** 0.5, m.bias / 2) for m in maps])[:, 0]
 
 
 def constants_of(found: Constants, problem: DeepVAE) -> dict[Any, float]:
@@ -138,7 +138,7 @@ def wide_code(configuration: Configuration) -> tuple[DeepVAE, Tensor]:
     shape = Architecture(1, 16, (1,), WIDE, WIDE, clip, WIDE)
     data = torch.full((c["N"], 1), 1e3 * c["scale"], dtype=torch.float64)
     maps = list(unpack(shape.shapes, torch.zeros(shape.parameter_count, 1, dtype=torch.float64)))
-    maps[2] = maps[2]._replace(bias=torch.full((16, 1), 2.9, dtype=torch.float64))
+    maps[2] = maps[2]._replace(bias=torch.full((1, 16), 2.9, dtype=torch.float64))
     return DeepVAE(data, 1e10, c["beta"], shape), pack(maps)[:, 0]
 
 

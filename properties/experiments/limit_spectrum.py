@@ -1,10 +1,12 @@
 """Limit kernels of exact inputs in ball arithmetic: enclosed least eigenvalues, and how the inputs lie."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from fractions import Fraction
 from itertools import combinations, product
+from math import lcm
 from typing import Any, ClassVar
 
+import numpy as np
 from sympy import Matrix, Rational
 
 from elbound.impl.noise import Stream, words
@@ -26,6 +28,13 @@ Balls = list[list[Any]]
 
 def dot(x: Vector, y: Vector) -> Fraction:
     return sum((a * b for a, b in zip(x, y, strict=True)), Fraction(0))
+
+
+def gram_of(X: Sequence[Vector]) -> list[list[Fraction]]:
+    """All inner products, exactly; in whole numbers, since a fraction reduces itself at every step."""
+    scale = lcm(*(c.denominator for x in X for c in x))
+    whole = np.array([[int(c * scale) for c in x] for x in X], dtype=object)
+    return [[Fraction(entry, scale**2) for entry in row] for row in (whole @ whole.T).tolist()]
 
 
 def _whole(seed: int, count: int, top: int) -> list[int]:
@@ -74,30 +83,31 @@ class Kernels:
     """K1, K2, K3 as balls for exact inputs, activation and noise of standard deviation s, or s |x| in the weights."""
 
     def __init__(self, X: Sequence[Vector], s: Fraction, noise: str, activation: str, arithmetic: Arithmetic) -> None:
-        self.X, self.s, self.weight = X, s, noise == "weights"
+        self.gram, self.s, self.weight = gram_of(X), s, noise == "weights"
         self.activation, self.arithmetic = activation, arithmetic
 
     def fresh(self) -> Balls:
-        return self._matrix(lambda x, y: self._entry(x, y, dot(x, y)))
+        return self._matrix(lambda i, j: self._entry(i, j, self.gram[i][j]))
 
     def shared(self) -> Balls:
-        return self._matrix(lambda x, y: self._entry(x, y, dot(x, y) + self._noise(x, y)))
+        return self._matrix(lambda i, j: self._entry(i, j, self.gram[i][j] + self._noise(i, j)))
 
     def frozen(self) -> Balls:
         fresh, shared = self.fresh(), self.shared()
-        return [[(shared if i == j else fresh)[i][j] for j in range(len(self.X))] for i in range(len(self.X))]
+        return [[(shared if i == j else fresh)[i][j] for j in range(len(fresh))] for i in range(len(fresh))]
 
-    def _matrix(self, entry: Callable[[Vector, Vector], Any]) -> Balls:
+    def _matrix(self, entry: Callable[[int, int], Any]) -> Balls:
         with self.arithmetic.working():
-            return [[entry(x, y) for y in self.X] for x in self.X]
+            lower = [[entry(i, j) for j in range(i + 1)] for i in range(len(self.gram))]
+        return [[lower[max(i, j)][min(i, j)] for j in range(len(lower))] for i in range(len(lower))]
 
-    def _noise(self, x: Vector, y: Vector) -> Fraction:
+    def _noise(self, i: int, j: int) -> Fraction:
         """Covariance of one noise draw at two inputs."""
-        return self.s**2 * (dot(x, y) if self.weight else 1)
+        return self.s**2 * (self.gram[i][j] if self.weight else 1)
 
-    def _entry(self, x: Vector, y: Vector, covariance: Fraction) -> Any:
-        q, p = dot(x, x) + self._noise(x, x), dot(y, y) + self._noise(y, y)
-        a, g = self.arithmetic, self._ball(dot(x, y))
+    def _entry(self, i: int, j: int, covariance: Fraction) -> Any:
+        q, p = (self.gram[k][k] + self._noise(k, k) for k in (i, j))
+        a, g = self.arithmetic, self._ball(self.gram[i][j])
         if self.activation == "erf":
             return g * 4 / (a.pi() * a.sqrt(self._ball((1 + 2 * q) * (1 + 2 * p) - 4 * covariance**2)))
         return g * (a.pi() - self._angle(q, p, covariance)) / (2 * a.pi())
@@ -123,8 +133,8 @@ def _counts(X: Sequence[Vector]) -> dict[Any, int]:
         symbols.n_sign: sum(dot(x, x) == dot(y, y) for x, y, _ in parallel),
         symbols.n_parallel: len(parallel),
         symbols.n_along: sum(g > 0 for _, _, g in parallel),
-        symbols.n_antipodes: len(antipodes) - _rank(antipodes),
-        symbols.n_opposite: len(opposite) - _rank(opposite),
+        symbols.n_antipodes: len(antipodes) - rank_of(antipodes),
+        symbols.n_opposite: len(opposite) - rank_of(opposite),
     }
 
 
@@ -133,7 +143,7 @@ def _line(x: Vector) -> Vector:
     return tuple(c / first for c in x)
 
 
-def _rank(vectors: set[Vector]) -> int:
+def rank_of(vectors: Collection[Vector]) -> int:
     rows = [[Rational(c.numerator, c.denominator) for c in x] for x in vectors]
     return int(Matrix(rows).rank()) if rows else 0
 

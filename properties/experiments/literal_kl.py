@@ -10,11 +10,14 @@ from elbound.impl.kernels import ERF
 from elbound.impl.wide_training import Training, WideNetwork, stationary_point
 from elbound.properties.datasets import table
 from elbound.properties.evidence.intervals import Interval, maximum
-from elbound.properties.experiment import Context, Exact, Experiment, Situation
+from elbound.properties.experiment import Along, Context, Exact, Experiment, Situation
 from elbound.properties.experiments.wide_training import EPS, normals
 from elbound.properties.spaces import Choice, Configuration, Count, Linear, Scalar, Space
 from elbound.theory.settings import LITERAL_KL
 from elbound.theory.symbols import b_kl, d, kappa_0, kernel_moved, latent_mean2, m, mean_gain, phi_1, residual_end
+
+# Narrower widths at which a picture shows the same configuration.
+WIDTHS = (64, 256, 1024, 4096)
 
 
 class LiteralKL(Experiment):
@@ -55,33 +58,43 @@ class LiteralKL(Experiment):
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         c: Any = configuration
         slope = ERF.slope_bound(c["s_z"])
-        values = {d: c["d"], m: c["m"], b_kl: c["b"], phi_1: slope, kappa_0: slope**2}
+        values = {d: _inputs(configuration, context).shape[1], m: c["m"], b_kl: c["b"], phi_1: slope, kappa_0: slope**2}
         return Situation(values)
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
+        widest = int(configuration["m"])
+        widths = tuple(float(w) for w in WIDTHS if w < widest)
+
+        def observed(width: float) -> dict[Any, Interval]:
+            return self._observed({**configuration, "m": round(width)}, context, fault)
+
+        return Exact(observed(widest), along=Along(m, (*widths, float(widest)), observed))
+
+    @staticmethod
+    def _observed(configuration: Configuration, context: Context, fault: str) -> dict[Any, Interval]:
         c: Any = configuration
         X = _inputs(configuration, context)
-        network, W = WideNetwork(_signs(c["d"], c["m"]), c["s_z"], ERF), normals(c["seed"], "weights", (c["m"], c["d"]))
+        columns = X.shape[1]
+        network = WideNetwork(_signs(columns, c["m"]), c["s_z"], ERF)
+        W = normals(c["seed"], "weights", (c["m"], columns))
         # X = U S V^T: with inputs U the weights are W V S, and sum_i |W x_i|^2 = |W V S|^2.
         U, S, V = torch.linalg.svd(X, full_matrices=False)
-        training = Training(network, U, X, torch.zeros_like(W), c["b"] / (2 if fault else 1))
+        training = Training(network, U, X, torch.zeros_like(W @ V.T), c["b"] / (2 if fault else 1))
         end, left = stationary_point(training, begin=(W @ V.T) * S)
         output = network.output(end, U)
         before, after = network.tangent(W, X), network.tangent((end / S) @ V, X)
         # Strong convexity is at least half of b here, so what the solver left moves the weights by 2 |grad| / b.
         moved = 2 * left / c["b"]
-        error = (c["m"] + 32) * EPS * math.sqrt(c["m"] * X.numel()) + moved * ERF.slope_bound(0.0) * math.sqrt(c["d"])
+        error = (c["m"] + 32) * EPS * math.sqrt(c["m"] * X.numel()) + moved * ERF.slope_bound(0.0) * math.sqrt(columns)
         squares = float(end.square().sum(1).max())
         change = torch.linalg.matrix_norm(after - before, 2) / torch.linalg.matrix_norm(before, 2)
         size = float(X.norm())
-        return Exact(
-            {
-                mean_gain: Interval.around(float((output * X).sum()) / size**2, error / size),
-                residual_end: maximum(Interval.around(float((X - output).norm()), error), 0.0),
-                latent_mean2: maximum(Interval.around(squares, (2 * math.sqrt(squares) + moved) * moved + EPS), 0.0),
-                kernel_moved: maximum(Interval.around(float(change), error * (1 + 1 / float(S[-1]))), 0.0),
-            }
-        )
+        return {
+            mean_gain: Interval.around(float((output * X).sum()) / size**2, error / size),
+            residual_end: maximum(Interval.around(float((X - output).norm()), error), 0.0),
+            latent_mean2: maximum(Interval.around(squares, (2 * math.sqrt(squares) + moved) * moved + EPS), 0.0),
+            kernel_moved: maximum(Interval.around(float(change), error * (1 + 1 / float(S[-1]))), 0.0),
+        }
 
 
 def _signs(outputs: int, width: int) -> Tensor:
@@ -92,13 +105,15 @@ def _signs(outputs: int, width: int) -> Tensor:
 
 def _inputs(configuration: Configuration, context: Context) -> Tensor:
     c: Any = configuration
-    if c["data"] == "digits":
-        pixels = table(context, "digits", c["N"], c["d"], c["seed"])
-        # A little noise keeps the few rows of full rank.
-        return pixels + 0.05 * normals(c["seed"], "inputs", tuple(pixels.shape))
-    drawn = normals(c["seed"], "inputs", (c["N"], c["d"]))
-    unit: Tensor = drawn / drawn.norm(dim=1, keepdim=True)
-    return unit
+    if c["data"] == "spherical":
+        drawn = normals(c["seed"], "inputs", (c["N"], c["d"]))
+        unit: Tensor = drawn / drawn.norm(dim=1, keepdim=True)
+        return unit
+    rows = table(context, c["data"], c["N"], c["d"], c["seed"])
+    longest = float(rows.norm(dim=1).max())
+    # The user's rows are scaled to norm 1. A little noise keeps the few rows of full rank.
+    scaled = rows if c["data"] == "digits" or longest == 0 else rows / longest
+    return scaled + 0.05 * normals(c["seed"], "inputs", tuple(rows.shape))
 
 
 LITERAL_KL_EXPERIMENT = LiteralKL()

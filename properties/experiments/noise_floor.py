@@ -1,6 +1,7 @@
 """Expected losses of noisy networks: by quadrature over the noise at widths 1 and 2, and after training wide ones."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -8,17 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elbound.impl.kernels import ERF, RELU, Activation, fresh_noise_kernel, variance_floor
-from elbound.impl.noise import RADEMACHER
-from elbound.impl.noise_protocols import NoisyTraining, flow
+from elbound.impl.kernels import fresh_noise_kernel, variance_floor
+from elbound.impl.output_variance import variance_steepness
+from elbound.impl.wide_training import NoisyTraining, curvature_bound, random_start
 from elbound.properties.datasets import table
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
-from elbound.properties.experiments.noise_protocols import INTEGRATION, STEP, drawn
+from elbound.properties.experiments.noise_protocols import ACTIVATIONS, trained
+from elbound.properties.experiments.wide_training import EPS, normals
 from elbound.properties.spaces import Choice, Configuration, Count, Linear, Scalar, Space
 from elbound.theory import settings, symbols
 
-ACTIVATIONS: dict[str, Activation] = {"erf": ERF, "ReLU": RELU}
 # Beyond 12 deviations 1e-32 is cut off; on each side of the kink Gauss-Legendre with 100 nodes is at rounding, which
 # in sums of 4e4 terms stays below 1e-11 of the value.
 REACH, NODES, QUADRATURE = 12.0, 100, 1e-10
@@ -26,12 +27,12 @@ REACH, NODES, QUADRATURE = 12.0, 100, 1e-10
 CLOSED = 1e-12
 
 
-def noisy(configuration: Configuration, X: Tensor, y: Tensor) -> tuple[NoisyTraining, Tensor]:
-    """A network of +-1 output weights on these data, and its standard normal weights."""
+def narrow(configuration: Configuration, X: Tensor) -> NoisyTraining:
+    """A random start of a network that is to return these data."""
     c: Any = configuration
-    signs = drawn("floor signs", c["seed"], (y.shape[1], c["m"]), RADEMACHER)
-    training = NoisyTraining(X, y, signs, c["s_z"], ACTIVATIONS[c["activation"]])
-    return training, drawn("floor weights", c["seed"], (c["m"], X.shape[1]))
+    shape = (X.shape[1], c["m"], X.shape[1])
+    network, W = random_start(shape, c["s_z"], ACTIVATIONS[c["activation"]], c["seed"])
+    return NoisyTraining(network, X, X, W)
 
 
 def noise_rule(kink: float) -> tuple[Tensor, Tensor]:
@@ -46,13 +47,13 @@ def noise_rule(kink: float) -> tuple[Tensor, Tensor]:
 
 def expected_loss(training: NoisyTraining, W: Tensor) -> float:
     """Half the mean squared residual over the noise of every neuron, input by input: the definition."""
-    total = 0.0
+    total, net = 0.0, training.network
     for x, y in zip(training.X, training.y, strict=True):
-        rules = [noise_rule(-float(u) / training.s if training.s else 0.0) for u in W @ x]
+        rules = [noise_rule(-float(u) / net.s if net.s else 0.0) for u in W @ x]
         grid = torch.cartesian_prod(*(z for z, _ in rules)).reshape(-1, len(W))
         weight = torch.cartesian_prod(*(w for _, w in rules)).reshape(-1, len(W)).prod(1)
-        hidden = training.activation.value(W @ x + training.s * grid)
-        residual = hidden @ training.signs.T / math.sqrt(len(W)) - y
+        hidden = net.activation.value(W @ x + net.s * grid)
+        residual = hidden @ net.signs.T / math.sqrt(len(W)) - y
         total += float(weight @ residual.square().sum(1)) / 2
     return total
 
@@ -99,11 +100,14 @@ class NoisyLoss(Experiment):
         c: Any = configuration
         gaussian = c["data"] == "Gaussian"
         shape = (c["N"], c["d"])
-        X = drawn("floor data", c["seed"], shape) if gaussian else table(context, c["data"], *shape, c["seed"])
-        training, W = noisy(configuration, X, X)
-        quiet = NoisyTraining(X, X, training.signs, 0.0, training.activation) if fault else training
+        X = normals(c["seed"], "floor data", shape) if gaussian else table(context, c["data"], *shape, c["seed"])
+        training = narrow(configuration, X)
+        W, quiet = training.start, replace(training.network, s=0.0) if fault else training.network
         size = 1 + float(X.square().sum() + (X @ W.T).square().sum()) + len(X) * c["s_z"] ** 2
-        parts = {symbols.loss_mean: float(quiet.bias(W)), symbols.loss_spread: float(training.variance(W))}
+        parts = {
+            symbols.loss_mean: float((quiet.output(W, X) - X).square().sum()) / 2,
+            symbols.loss_spread: float(training.spread(W)),
+        }
         closed = {k: Interval.around(x, CLOSED * size) for k, x in parts.items()}
         whole = expected_loss(training, W)
         return Exact(closed | {symbols.loss_noisy: Interval.around(whole, QUADRATURE * whole + CLOSED * size)})
@@ -120,9 +124,9 @@ class NoiseFloor(Experiment):
         (
             Choice("activation", ("erf", "ReLU")),
             Count("N", 1, 3),
-            Choice("m", (1024, 2048, 4096)),
+            Choice("m", (256, 1024, 2048)),
             Linear("s_z", 0.3, 1.5),
-            Linear("norm", 0.8, 1.6),
+            Linear("norm", 0.6, 1.6),
             Linear("rate times time", 0.5, 6.0),
             Count("seed", 0, 2**16),
         )
@@ -130,56 +134,64 @@ class NoiseFloor(Experiment):
     _wide: ClassVar[dict[str, Scalar]] = {
         "activation": "erf",
         "N": 3,
-        "m": 4096,
+        "m": 2048,
         "s_z": 1.0,
-        "norm": 1.5,
-        "rate times time": 5.0,
+        "norm": 1.0,
+        "rate times time": 3.0,
         "seed": 1,
     }
     instances = {
-        "erf, width 4096": _wide,
-        "ReLU, width 4096": _wide | {"activation": "ReLU"},
+        "erf, width 2048": _wide,
+        "ReLU, width 2048": _wide | {"activation": "ReLU"},
     }
-    faults = {"averaged output's loss alone": "erf, width 4096"}
+    faults = {"averaged output's loss alone": "erf, width 2048"}
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:
-        c: Any = configuration
-        X, activation = _orthogonal(configuration), ACTIVATIONS[str(c["activation"])]
-        least = float(torch.linalg.eigvalsh(fresh_noise_kernel(X, X, c["s_z"], activation))[0])
+        training, s = _autoencoder(configuration), float(configuration["s_z"])
+        net, X, W = training.network, training.X, training.start
+        least = float(torch.linalg.eigvalsh(fresh_noise_kernel(X, X, s, net.activation))[0])
+        spectrum = torch.linalg.eigvalsh(net.tangent(W, X))
         values = {
             symbols.N: len(X),
             symbols.d: X.shape[1],
-            symbols.m: c["m"],
-            symbols.s_z: c["s_z"],
+            symbols.m: len(W),
+            symbols.s_z: s,
+            symbols.phi_2: curvature_bound(net.activation, s),
+            symbols.x_max: float(X.norm(dim=1).max()),
+            symbols.G_norm: float(torch.linalg.matrix_norm(X, 2)) ** 2,
             symbols.lambda_0: least,
-            symbols.tau: c["rate times time"] / least,
-            symbols.floor: X.shape[1] / 2 * float(variance_floor(X, c["s_z"], activation).sum()),
+            symbols.tau: float(configuration["rate times time"]) / least,
+            symbols.floor: X.shape[1] / 2 * float(variance_floor(X, s, net.activation).sum()),
+            symbols.r_0: float(training.residual(W).norm()),
+            symbols.least_eigenvalue: float(spectrum[0]) - 16 * len(spectrum) * EPS * float(spectrum[-1]),
+            symbols.theta_top: float(spectrum[-1]),
+            symbols.v_1: variance_steepness(s, net.activation)[0],
+            symbols.spread_start: float(training.spread(W)),
         }
         return Situation(values, precision=1e-12)
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
-        c: Any = configuration
-        X = _orthogonal(configuration)
-        training, start = noisy(configuration, X, X)
-        kernel = fresh_noise_kernel(X, X, c["s_z"], training.activation)
-        rates = torch.linalg.eigvalsh(kernel)
-        end = flow(training.expected_gradient, start, c["rate times time"] / float(rates[0]), STEP / float(rates[-1]))
+        training = _autoencoder(configuration)
+        time = self.situation(configuration, context).values[symbols.tau]
+        end, miss = trained(training, time)
 
-        def loss(W: Tensor) -> Interval:
-            value = float(training.bias(W) + (0.0 if fault else training.variance(W)))
-            return Interval.around(value, INTEGRATION * value)
+        # The loss moves by its gradient times the weights' error, and rounds like a sum of its terms.
+        def loss(W: Tensor, error: float) -> Interval:
+            value = float(training.loss(W) - (training.spread(W) if fault else 0.0))
+            return Interval.around(value, (float(training.gradient(W).norm()) + error) * error + CLOSED * (1 + value))
 
         return Exact(
-            {symbols.loss_start: loss(start), symbols.loss_trained: loss(end)}, basis="exact, up to integration"
+            {symbols.loss_start: loss(training.start, 0.0), symbols.loss_trained: loss(end, miss)}, basis="integrated"
         )
 
 
-def _orthogonal(configuration: Configuration) -> Tensor:
-    """N orthogonal inputs of one norm in four dimensions."""
+def _autoencoder(configuration: Configuration) -> NoisyTraining:
+    """N orthogonal inputs of one norm in four dimensions, their own targets, and an antisymmetric start."""
     c: Any = configuration
-    rotation, _ = torch.linalg.qr(drawn("floor inputs", c["seed"], (4, 4)))
-    inputs: Tensor = c["norm"] * rotation[: c["N"]]
-    return inputs
+    rotation, _ = torch.linalg.qr(normals(c["seed"], "floor inputs", (4, 4)))
+    X: Tensor = c["norm"] * rotation[: c["N"]]
+    start = random_start((4, c["m"], 4), c["s_z"], ACTIVATIONS[c["activation"]], c["seed"], antisymmetric=True)
+    return NoisyTraining(start[0], X, X, start[1])
 
 
 NOISY_LOSS = NoisyLoss()

@@ -56,14 +56,10 @@ class Start:
             W = torch.full((1, 1), c["z"] * stretch / c["norm"], dtype=torch.float64)
             network = WideNetwork(torch.ones(1, 1, dtype=torch.float64), c["s_z"], activation)
             return Start(network, W, X, X, network.tangent(W, X))
-        if c["data"] == "digits":
-            # A constant input beside the pixels: the few that are kept may all be blank.
-            pixels = table(context, "digits", c["N"] + 3, c["p"], c["seed"])
-            both = c["norm"] * torch.cat((pixels, torch.ones_like(pixels[:, :1])), dim=1)
-        else:
-            both = normals(c["seed"], "inputs", (c["N"] + 3, c["p"]))
-            both = c["norm"] * both / both.norm(dim=1, keepdim=True)
-        X, X_test = both[: c["N"]], both[c["N"] :]
+        both = c["norm"] * _inputs(configuration, context)
+        # A user's table may have fewer rows: one is kept for testing.
+        N = min(c["N"], len(both) - 1)
+        X, X_test = both[:N], both[N:]
         shape = (c["d"], 2 * c["half m"], X.shape[1])
         network, W = random_start(shape, c["s_z"], activation, c["seed"], antisymmetric=bool(c["twins"]))
         return Start(network, W, X, X_test, network.tangent(W, X))
@@ -88,9 +84,7 @@ class Start:
 
     @property
     def jacobian_bound(self) -> float:
-        """A bound on |J| everywhere: sup phi' sqrt(d |G|)."""
-        slope = self.network.activation.slope_bound(self.network.s)
-        return slope * math.sqrt(len(self.network.signs)) * float(torch.linalg.matrix_norm(self.X, 2))
+        return self.network.jacobian_bound(self.X)
 
     @property
     def parameters(self) -> dict[Any, float]:
@@ -130,6 +124,20 @@ class Start:
         m, p = self.weights.shape
         reach = max(float((self.X @ self.weights.T).abs().max()), 1.0) + self.network.s
         return (m + p + 16) * EPS * math.sqrt(m * len(self.X) * len(self.network.signs)) * reach
+
+
+def _inputs(configuration: Configuration, context: Context) -> Tensor:
+    """Rows for training and three more for testing, of a table as many as it has: the user's is scaled to norm 1."""
+    c: Any = configuration
+    if c["data"] == "spherical":
+        drawn = normals(c["seed"], "inputs", (c["N"] + 3, c["p"]))
+        unit: Tensor = drawn / drawn.norm(dim=1, keepdim=True)
+        return unit
+    rows = table(context, c["data"], c["N"] + 3, c["p"], c["seed"])
+    longest = float(rows.norm(dim=1).max())
+    # A constant input beside the columns: the few that are kept may all be blank.
+    scaled = rows if c["data"] == "digits" or longest == 0 else rows / longest
+    return torch.cat((scaled, torch.ones_like(rows[:, :1])), dim=1)
 
 
 NETWORK = (
@@ -433,29 +441,17 @@ class Ridge(Experiment):
         return Start.of({**configuration, "net": "random"}, context)
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
+        return Exact(self._trained(configuration, context, fault).observables)
+
+    def _trained(self, configuration: Configuration, context: Context, fault: str) -> "TrainedPoint":
         start, c = self._start(configuration, context), dict(configuration)
-        ridge, N, d = float(c["ridge"]), len(start.X), len(start.network.signs)
-        residual = float(c["residual"]) * start.direction("random", int(c["seed"]))
-        training = start.training(residual, ridge)
+        ridge = float(c["ridge"])
+        training = start.training(float(c["residual"]) * start.direction("random", int(c["seed"])), ridge)
         solved = training
         if fault:
             centre, factor = (0 * start.weights, 1) if fault.startswith("ridge pulls") else (start.weights, 2)
             solved = Training(start.network, start.X, training.y, centre, factor * ridge)
-        W = stationary_point(solved, iterations=200).weights
-        point = _Point(start, W, training, solved)
-        error = 8 * start.rounding * (1 + start.jacobian_bound) * (1 + float(c["residual"])) * (1 + 1 / ridge)
-        kernel_error = 64 * EPS * N * d * start.jacobian_bound**2
-        exact = {s: _near(v, error) for s, v in point.sizes.items()}
-        exact |= {s: _near(v, kernel_error) for s, v in point.kernels.items()}
-        # What the solver left of the gradient moves the stationary identities by that much.
-        left = point.sizes[symbols.gradient_end] + error
-        pulled = point.pulled
-        moved = W - start.weights
-        exact |= {
-            symbols.pulled: _near(float(pulled.norm()), left),
-            symbols.work: Interval.around(float((moved * pulled).sum()), (left + error) * (1 + float(moved.norm()))),
-        }
-        return Exact(exact)
+        return TrainedPoint(start, stationary_point(solved, iterations=200).weights, training, solved)
 
 
 # Gauss-Legendre nodes on [0, 1]: phi_s' is analytic, and between start and end a preactivation moves by little.
@@ -463,13 +459,33 @@ NODES, WEIGHTS = (np.polynomial.legendre.leggauss(16)[0] + 1) / 2, np.polynomial
 
 
 @dataclass(frozen=True)
-class _Point:
+class TrainedPoint:
     """A trained point beside kernel ridge regression with the kernel of its start."""
 
     start: Start
     W: Tensor
     training: Training
     solved: Training
+
+    @property
+    def error(self) -> float:
+        """Of outputs, products with the Jacobian, and solutions of the dual system with its condition."""
+        first = float(self.training.residual(self.start.weights).norm())
+        slopes = 1 + self.start.jacobian_bound
+        return 8 * self.start.rounding * slopes * (1 + first) * (1 + 1 / self.training.ridge)
+
+    @property
+    def observables(self) -> dict[Any, Interval]:
+        error, kernel_error = self.error, 64 * EPS * len(self.start.tangent) * self.start.jacobian_bound**2
+        sizes, moved, pulled = self.sizes, self.W - self.start.weights, self.pulled
+        found = {s: _near(v, error) for s, v in sizes.items()}
+        found |= {s: _near(v, kernel_error) for s, v in self.kernels.items()}
+        # What the solver left of the gradient moves the stationary identities by that much.
+        left = sizes[symbols.gradient_end] + error
+        return found | {
+            symbols.pulled: _near(float(pulled.norm()), left),
+            symbols.work: Interval.around(float((moved * pulled).sum()), (left + error) * (1 + float(moved.norm()))),
+        }
 
     @cached_property
     def pulled(self) -> Tensor:
@@ -481,6 +497,12 @@ class _Point:
         first, elsewhere = (net.output(start.weights, X).flatten() for X in (start.X, start.X_test))
         dual = KernelFlow.of(start.tangent, ridge).coefficients(self.training.y.flatten() - first)
         return first + start.tangent @ dual, elsewhere + self.test_tangent @ dual
+
+    def distance(self, kernel: Tensor) -> float:
+        """Distance on the training points from kernel ridge regression with another kernel there."""
+        first = self.training.residual(self.start.weights).flatten()
+        left = KernelFlow.of(kernel, self.training.ridge).residual(first)
+        return float((left - self.training.residual(self.W).flatten()).norm())
 
     @cached_property
     def test_tangent(self) -> Tensor:

@@ -66,6 +66,7 @@ def entry(key: str, **changes: Any) -> Entry:
         "faults": ["biased gradient"],
         "tight": True,
         "repaired_by": "",
+        "derivation": "The weighted sum is at most the offset plus the noise.\n\n    gamma[k] a[k] <= ...",
     }
     return Entry(**{**fields, **changes})
 

@@ -4,6 +4,7 @@ Every run is a process of its own. The long ones are all started at the first te
 the many short ones are forks of a process that has imported the command already, since most of their time is imports.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -29,6 +30,7 @@ from elbound.reports.row import Row, Verdict
 ELBOUND = (sys.executable, "-m", "elbound.properties")
 TIMEOUT = 300
 AT_ONCE = 2
+ATTEMPTS = 5
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 # Four tasks of a second or so each, two claims with wrong versions, equalities and a finding among them.
 PATTERNS = ("importance/two-*", "estimators/variance-split", "findings/iwae-one-over-k")
@@ -318,9 +320,21 @@ class Cut:
 def cut(folder: Path, workers: int, end: Callable[[int], None]) -> Cut:
     """Starts a run in a process group of its own, and ends it once a task is finished.
 
-    Returns only when every process of the run has let go of its output, so that none is left behind.
+    Returns only when every process of the run has let go of its output, so that none is left behind. On a loaded
+    machine a run may come to its end before it is ended: it was not cut, and the next one is.
     """
-    words = ("verify", *PATTERNS, *QUICK, "--workers", str(workers))
+    output = folder / "elbound-report"
+    for _ in range(ATTEMPTS):
+        shutil.rmtree(output, ignore_errors=True)
+        said = ended(folder, ("verify", *PATTERNS, *QUICK, "--workers", str(workers)), end)
+        with Ledger.open(output / "ledger.sqlite", readonly=True) as ledger:
+            if not ledger.closed:
+                break
+    return Cut(said, tasks_of(output), [row.to_json() for row in rows_of(output)])
+
+
+def ended(folder: Path, words: Sequence[str], end: Callable[[int], None]) -> Said:
+    """What a run says that is ended once a task is finished."""
     process = subprocess.Popen(
         [*ELBOUND, *words],
         cwd=folder,
@@ -330,12 +344,13 @@ def cut(folder: Path, workers: int, end: Callable[[int], None]) -> Cut:
         text=True,
         start_new_session=True,
     )
-    output, deadline = folder / "elbound-report", time.monotonic() + TIMEOUT
-    while not tasks_of(output) and process.poll() is None and time.monotonic() < deadline:
+    deadline = time.monotonic() + TIMEOUT
+    while not tasks_of(folder / "elbound-report") and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
-    end(process.pid)
+    with contextlib.suppress(ProcessLookupError):
+        end(process.pid)
     out, err = process.communicate(timeout=TIMEOUT)
-    return Cut(Said(process.returncode, out, err), tasks_of(output), [row.to_json() for row in rows_of(output)])
+    return Said(process.returncode, out, err)
 
 
 def kill(pid: int) -> None:

@@ -98,7 +98,9 @@ def test_the_directional_constant_is_that_of_its_definition() -> None:
 
 def test_steps_follow_a_plain_loop_on_the_same_noise() -> None:
     stream, start = Stream(9), points(1, 1.0)[:, 0]
-    path = list(steps(OBJECTIVE, start, SGD, stream, replicate_range(5, 3)))
+    path = [
+        step._replace(theta=step.theta.clone()) for step in steps(OBJECTIVE, start, SGD, stream, replicate_range(5, 3))
+    ]
     assert [step.gamma for step in path] == [*SGD.step_sizes(), 0.0]
     plan = Draw(THREE_POINT, 2, 1, 1, None, torch.float64)
     for j in range(3):
@@ -128,7 +130,7 @@ def test_layerwise_bounds_hold_for_means_variances_gradients_and_hessians(scale:
         for norms in (norms_at(PROBLEM, theta[:, 0]), norms_on_ball(PROBLEM, scale)):
             found = layerwise(PROBLEM, RULE, norms)
             traces = PROBLEM.run_through(theta, PROBLEM.whole(RULE))
-            assert float(traces.mean.output.norm(dim=0).max()) <= float(found.mean.size.item())
+            assert float(traces.mean.norm(dim=1).max()) <= float(found.mean.size.item())
             hessian = PROBLEM.hessian(theta[:, 0], PROBLEM.whole(RULE))
             assert float(torch.linalg.matrix_norm(hessian, 2)) <= found.smoothness(0.5, 0.8)
             steepest = Objective(PROBLEM, RULE).outcomes(theta).norm(dim=0).max()
@@ -141,7 +143,7 @@ def _steepest(theta: Tensor, part: str) -> float:
     """The largest spectral norm over data of the Jacobian of mu or l in all parameters, by autograd."""
 
     def heads(weights: Tensor) -> Tensor:
-        found: Tensor = getattr(PROBLEM.run_through(weights[:, None], PROBLEM.whole(RULE)), part).output[..., 0]
+        found: Tensor = getattr(PROBLEM.run_through(weights[:, None], PROBLEM.whole(RULE)), part)[0]
         return found
 
     jacobian = torch.autograd.functional.jacobian(heads, theta)

@@ -11,8 +11,12 @@ from scipy.integrate import quad
 from torch import Tensor
 
 from elbound.impl.deep_vae import (
+    Activation,
     Architecture,
     DeepVAE,
+    Identity,
+    Logistic,
+    Rectifier,
     Tanh,
     linearised,
     no_noise,
@@ -49,7 +53,7 @@ def parameters(shape: Architecture, replicates: int = 3) -> Tensor:
 def plain_value(problem: DeepVAE, theta: Tensor, x: Tensor, eps: Tensor) -> Tensor:
     """The integrand at one datum and one noise, written out with matrices and vectors."""
     shape, maps = problem.architecture, unpack(problem.architecture.shapes, theta[:, None])
-    flat = [(m.weight[..., 0], m.bias[:, 0]) for m in maps]
+    flat = [(m.weight[0], m.bias[0]) for m in maps]
     hidden = x
     for weight, bias in flat[: shape.depth]:
         hidden = shape.hidden.value(weight @ hidden + bias)
@@ -197,6 +201,8 @@ def test_tanh_has_the_derivatives_of_autograd_and_the_suprema_it_claims() -> Non
     (slope,) = torch.autograd.grad(tanh.value(x).sum(), x, create_graph=True)
     (curvature,) = torch.autograd.grad(slope.sum(), x)
     torch.testing.assert_close(tanh.slope(x), slope, rtol=0, atol=SAME)
+    # A sigmoid and a difference beside the library's own rounding.
+    torch.testing.assert_close(tanh.value(x), torch.tanh(x), rtol=0, atol=4 * 2.0**-52)
     torch.testing.assert_close(tanh.curvature(x), curvature, rtol=0, atol=SAME)
     # The grid misses a maximum by half its step squared times the next derivative, at most 1.
     for found, bound in ((slope, tanh.slope_bound), (curvature, tanh.curvature_bound)):
@@ -245,3 +251,19 @@ def test_an_integrand_too_sharp_for_the_trapezoid_rule_is_reported() -> None:
     problem, theta = problem_of(shape, 1), parameters(shape, 1) * 20
     with pytest.raises(ArithmeticError, match="not settled"):
         trapezoid_gradient(problem, theta, intervals=4)
+
+
+@pytest.mark.parametrize("activation", [Logistic(), Rectifier(), Identity()], ids=["logistic", "ReLU", "identity"])
+def test_an_activation_has_the_derivatives_of_its_value_and_attains_its_bounds(activation: Activation) -> None:
+    # Zero, where the logistic function is steepest, and the point where it bends most are among the nodes.
+    steepest = math.log((1 + 1 / math.sqrt(3)) / (1 - 1 / math.sqrt(3)))
+    x = torch.cat((torch.linspace(-6, 6, 49, dtype=torch.float64), torch.tensor([1e-30, steepest]))).requires_grad_()
+    (slope,) = torch.autograd.grad(activation.value(x).sum(), x, create_graph=True)
+    torch.testing.assert_close(activation.slope(x), slope, rtol=SAME, atol=SAME)
+    curvature = torch.zeros_like(x)
+    if slope.requires_grad and slope.grad_fn is not None:
+        (curvature,) = torch.autograd.grad(slope.sum(), x, allow_unused=True, materialize_grads=True)
+    torch.testing.assert_close(activation.curvature(x), curvature, rtol=SAME, atol=SAME)
+    assert float(slope.detach().max()) == pytest.approx(activation.slope_bound, rel=SAME)
+    if math.isfinite(activation.curvature_bound):
+        assert float(curvature.detach().abs().max()) == pytest.approx(activation.curvature_bound, rel=SAME)

@@ -71,6 +71,13 @@ def test_noise_of_a_replicate_does_not_depend_on_its_block(law: noise.Law, block
         torch.testing.assert_close(torch.cat(parts, dim=1), whole, rtol=tolerance, atol=tolerance)
 
 
+def test_columns_may_each_be_at_their_own_step() -> None:
+    stream, replicates, steps = noise.Stream(5), torch.tensor([3, 9, 3]), torch.tensor([1, 1, 4])
+    found = noise.scheduled_words(stream.schedule(), replicates, steps, 2)
+    for j, (replicate, step) in enumerate(zip(replicates.tolist(), steps.tolist(), strict=True)):
+        assert torch.equal(found[:, j], noise.words(stream, (replicate, 1), step, 2)[:, 0])
+
+
 def test_more_slots_append_words_and_other_steps_and_keys_change_them() -> None:
     stream = noise.Stream(12345)
     few, many = (noise.words(stream, (0, 50), 2, slots) for slots in (2, 6))

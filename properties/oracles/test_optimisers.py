@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from elbound.impl.optimisers import Adam, Correction, Place, Timing, adam_step, at_rest
+from elbound.impl.optimisers import Adam, Correction, Place, Timing, adam_step, adam_step_, at_rest
 
 EPS = 2.0**-53
 STEPS = 12
@@ -129,6 +129,26 @@ def test_the_regulariser_in_the_sum_gives_the_published_form_with_plain_sums(bet
     assert torch.allclose(trained(adam, given), theta, rtol=0, atol=STEPS**2 * 32 * EPS * 10 * 1e3)
 
 
+@pytest.mark.parametrize(("place", "timing", "correction"), VARIANTS)
+def test_the_update_in_place_is_the_update(place: Place, timing: Timing, correction: Correction) -> None:
+    adam = Adam(
+        step_size=0.1, beta_1=0.9, beta_2=0.99, regulariser=0.1, place=place, timing=timing, correction=correction
+    )
+    given = gradients(13)
+    theta = torch.ones_like(given[0])
+    moments, places = at_rest(theta), {theta.data_ptr()}
+    places |= {part.data_ptr() for part in moments[:2]}
+    for gradient in given:
+        before = theta.clone(), moments._replace(first=moments.first.clone(), second=moments.second.clone())
+        expected, after = adam_step(adam, before[0], gradient, before[1])
+        assert torch.equal(before[0], theta)
+        assert torch.equal(before[1].first, moments.first)
+        moments = adam_step_(adam, theta, gradient, moments)
+        assert torch.equal(theta, expected)
+        assert torch.equal(moments.second, after.second)
+    assert {theta.data_ptr(), moments.first.data_ptr(), moments.second.data_ptr()} == places
+
+
 def test_replicates_do_not_meet() -> None:
     adam = Adam(step_size=0.1, beta_1=0.9, beta_2=0.99, regulariser=0.1)
     given = gradients(3)
@@ -149,7 +169,9 @@ def test_without_memory_and_regulariser_the_step_is_the_gradients_sign() -> None
         ("beta_2", 1.0),
         ("beta_2", float("nan")),
         ("regulariser", 0.0),
+        ("regulariser", -1e-8),
         ("regulariser", float("inf")),
+        ("step_size", 0.0),
         ("step_size", -1.0),
         ("step_decay", 1.5),
         ("beta_2_decay", -0.5),

@@ -60,8 +60,9 @@ def error_in_units(clip: SoftClip, x: float, value: Callable[[Tensor], Tensor]) 
 @settings(deadline=None, derandomize=True, database=None, max_examples=400)
 @given(clips, points)
 def test_value_is_within_four_units_of_sixty_digits(clip: SoftClip, x: float) -> None:
-    # In units eps/s: each log1p(e^{-y}) carries at most y/(1+e^y) <= 0.28 from the roundings of y, 1/2 from
-    # exp, log 2 from log1p; two of them, and half a unit of the interval's scale for the last sum: below 4.
+    # In units eps/s: each 1 + e^{-y} carries relatively at most (1 + y)/(1 + e^y) <= 0.57 from the roundings of y
+    # and exp, 1/2 from the sum; two of them, 1/2 from their quotient, 3/4 from the logarithm and its division by s,
+    # and half a unit of the interval's scale for the last sum: below 4.
     assert error_in_units(clip, x, clip.value) <= 4
 
 
@@ -132,7 +133,8 @@ def test_curvature_bound_survives_extreme_sharpness() -> None:
         (2.0, 1.0, 1.0, "interval"),
         (nan, 1.0, 1.0, "interval"),
         (-inf, 1.0, 1.0, "interval"),
-        (0.0, 1.0, 0.0, "sharpness"),
+        (0.0, 1.0, 0.0, "sharpness 0.0 must be finite and above 0"),
+        (0.0, 1.0, -2.0, "sharpness -2.0"),
         (0.0, 1.0, nan, "sharpness"),
     ],
 )

@@ -3,6 +3,7 @@
 import itertools
 import math
 import os
+import platform
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -319,6 +320,7 @@ def test_bad_requests_are_refused_in_one_line() -> None:
     outside = Weights(START.encoder * 10, START.decoder * 10)
     calls: list[Callable[[], object]] = [
         lambda: replace(PLAIN, steps=0),
+        lambda: replace(PLAIN, importance_samples=0),
         lambda: replace(PLAIN, step_size=0.0),
         lambda: replace(PLAIN, clip_radius=-1.0),
         lambda: run_sgd(PROBLEM, START, PLAIN, STREAM, (0, 0)),
@@ -375,3 +377,9 @@ def test_deterministic_sets_every_switch_and_describe_names_what_results_depend_
         torch.use_deterministic_algorithms(before[0])
         torch.set_num_threads(before[1])
     assert torch.equal(strict.last_value, run_sgd(PROBLEM, START, sgd, STREAM, (0, 4)).last_value)
+
+
+def test_the_c_library_takes_the_request_to_keep_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert devices.keep_memory() == (platform.libc_ver()[0] == "glibc")
+    monkeypatch.setattr("ctypes.CDLL", lambda _: object())
+    assert not devices.keep_memory()

@@ -12,7 +12,7 @@ from torch import Tensor
 from elbound.impl.flow import solve
 from elbound.impl.kernels import ERF, RELU, Activation
 from elbound.impl.ridge import KernelFlow
-from elbound.impl.wide_training import Training, curvature_bound, random_start, stationary_point
+from elbound.impl.wide_training import Training, WideNetwork, curvature_bound, random_start, stationary_point
 
 EPS = torch.finfo(torch.float64).eps
 CASES = pytest.mark.parametrize(("activation", "s"), [(RELU, 1.0), (RELU, 0.4), (ERF, 0.0), (ERF, 0.7)])
@@ -23,6 +23,11 @@ Y = torch.tensor([[1.0, -0.5], [0.3, 0.8], [-1.2, 0.4], [0.6, -0.1]], dtype=torc
 def training(activation: Activation, s: float, ridge: float = 0.0, width: int = 8) -> Training:
     network, W = random_start((2, width, 3), s, activation, seed=5)
     return Training(network, X, Y, W, ridge)
+
+
+def network_of(problem: Training) -> WideNetwork:
+    assert isinstance(problem.network, WideNetwork)
+    return problem.network
 
 
 def jacobian(problem: Training) -> Tensor:
@@ -55,7 +60,7 @@ def test_the_output_is_the_noise_average_of_the_sampled_network(activation: Acti
     density = (e[1] - e[0]) * np.exp(-(e**2) / 2) / math.sqrt(2 * math.pi)
     u = X @ problem.start.T
     sampled = activation.value(u[..., None] + s * torch.from_numpy(e)) @ torch.from_numpy(density)
-    expected = sampled @ problem.network.signs.T / math.sqrt(len(problem.start))
+    expected = sampled @ network_of(problem).signs.T / math.sqrt(len(problem.start))
     # Spacing h = 9e-4 errs by h^2 s / 8 at the kink; on analytic integrands by e^{-2 pi / h} and the tails' e^{-40}.
     tolerance = 1e-6 if activation is RELU else 1e-12
     assert torch.allclose(problem.network.output(problem.start, X), expected, rtol=0, atol=tolerance)
@@ -149,7 +154,7 @@ def kernel() -> Tensor:
 def test_the_limit_is_scikit_learns_kernel_ridge_regression_at_training_and_test_points(ridge: float) -> None:
     problem = training(ERF, 0.5)
     X_test = torch.tensor([[0.3, 0.3, 0.3], [-1.0, 0.5, 0.0]], dtype=torch.float64)
-    K, K_test = kernel(), problem.network.kernel(problem.start, X_test, problem.start, X)
+    K, K_test = kernel(), network_of(problem).kernel(problem.start, X_test, problem.start, X)
     oracle = KernelRidge(alpha=ridge, kernel="precomputed").fit(K.numpy(), Y.flatten().numpy())
     flow = KernelFlow.of(K, ridge)
     dual = flow.coefficients(Y.flatten())

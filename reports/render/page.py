@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from latex2mathml.converter import convert
 from markupsafe import Markup
 
+from elbound.reports.compare import Change, Comparison, notes
+from elbound.reports.compare import headline as compared
 from elbound.reports.document import Scalar
 from elbound.reports.ledger import Ledger
 from elbound.reports.place import Place, places_of
@@ -34,6 +36,7 @@ from elbound.reports.summary import (
     versions_of,
     write_text,
 )
+from elbound.reports.sweep import Sweep, figures, sweeps_in
 
 _MATHML = "{http://www.w3.org/1998/Math/MathML}"
 _TAGS = re.compile(
@@ -59,30 +62,39 @@ _STATES = {
 
 
 def render(ledger_path: Path | str, output_dir: Path | str) -> Path:
-    """Draws `index.html` from a ledger and returns where it is; the same ledger gives the same bytes.
+    """Draws `index.html` from a ledger, and from the sweeps recorded beside the page; the same files, the same bytes.
 
     Raises LedgerError: the file is no readable ledger.
-        ValueError: the ledger holds rows that no entry describes, or facts of the wrong type.
+        ValueError: the ledger holds rows that no entry describes, or facts of the wrong type; a malformed sweep.
     """
     with Ledger.open(ledger_path, readonly=True) as ledger:
         rows, entries, run, closed = list(ledger.rows()), ledger.entries(), ledger.run, ledger.closed
     path = Path(output_dir) / "index.html"
-    write_text(path, page(rows, entries, run, closed=closed))
+    write_text(path, page(rows, entries, run, sweeps_in(path.parent), closed=closed))
     return path
 
 
-def page(rows: Sequence[Row], entries: Sequence[Entry], run: Mapping[str, Any], *, closed: bool = True) -> str:
+def page(
+    rows: Sequence[Row],
+    entries: Sequence[Entry],
+    run: Mapping[str, Any],
+    sweeps: Sequence[Sweep] = (),
+    *,
+    closed: bool = True,
+) -> str:
     """The whole page as text."""
     by_claim = group(rows, entries)
     summary = condense(by_claim, entries, run)
-    views = [_view(e, by_claim[e.name]) for e in sorted(entries, key=lambda e: (e.key, e.part or ""))]
+    named = {sentence["id"]: sentence["paper"] for sentence in facts(run)["papers"]}
+    views = [_view(e, by_claim[e.name], named) for e in sorted(entries, key=lambda e: (e.key, e.part or ""))]
     claims = [view for view in views if view["entry"].kind == "claim"]
     findings = [view for view in views if view["entry"].kind == "finding"]
     rooms: dict[str, list[dict[str, Any]]] = {}
     for view in claims:
         rooms.setdefault(view["entry"].key.partition("/")[0], []).append(view)
+    listed = _papers(facts(run)["papers"], views)
     return (
-        _environment()
+        environment()
         .get_template("index.html.j2")
         .render(
             headline=headline(summary),
@@ -92,18 +104,42 @@ def page(rows: Sequence[Row], entries: Sequence[Entry], run: Mapping[str, Any], 
             file=summary["run"]["file"],
             problems=summary["run"]["problems"],
             closed=closed,
-            papers=_papers(facts(run)["papers"], views),
+            papers=listed,
             sentences={sentence["id"]: sentence["sentence"] for sentence in facts(run)["papers"]},
             rooms=rooms,
             claims=claims,
             pictures=_pictures(rows),
+            sweeps=[(sweep, figures(sweep)) for sweep in sweeps],
             findings=findings,
-            verdicts=sorted({view["verdict"] for view in views}),
+            verdicts=_by(views, lambda view: view["verdict"]),
+            settings=_by(views, lambda view: view["entry"].setting),
         )
     )
 
 
-def _environment() -> Environment:
+def _by(views: Sequence[dict[str, Any]], name: Callable[[dict[str, Any]], str]) -> dict[str, list[dict[str, Any]]]:
+    """The views under each name, names in order."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for view in sorted(views, key=name):
+        found.setdefault(name(view), []).append(view)
+    return found
+
+
+def write_comparison(comparison: Comparison, sides: tuple[str, str], folder: Path) -> Path:
+    """Draws `compare.html`, one file without script or network, and returns where it is."""
+    by_name: dict[str, list[Change]] = {}
+    for change in comparison.changes:
+        by_name.setdefault(change.name, []).append(change)
+    old, new = sides
+    told = {"headline": compared(comparison), "notes": notes(comparison), "old": old, "new": new}
+    template = environment().get_template("compare.html.j2")
+    path = folder / "compare.html"
+    write_text(path, template.render(comparison=comparison, by_name=by_name, **told))
+    return path
+
+
+def environment() -> Environment:
+    """The templates with their filters."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
@@ -185,8 +221,8 @@ def _papers(sentences: Sequence[Mapping[str, str]], views: Sequence[Mapping[str,
     return [{"name": name, "sentences": listed} for name, listed in papers.items()]
 
 
-def _view(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
-    """What the page shows of one claim or finding."""
+def _view(entry: Entry, versions: Mapping[str, Sequence[Row]], papers: Mapping[str, str]) -> dict[str, Any]:
+    """What the page shows of one claim or finding; `papers` holds the paper of each sentence."""
     rows = versions.get("", [])
     judged = [row for row in rows if row.judged]
     where = anchor(entry.name)
@@ -197,6 +233,7 @@ def _view(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> dict[str, Any]
     return {
         "entry": entry,
         "anchor": where,
+        "papers": sorted({papers[said["sentence"]] for said in entry.papers if said["sentence"] in papers}),
         "verdict": verdict,
         "as_it_must": entry.kind == "finding" and verdict == Verdict.REFUTED,
         "vacuous": sum(row.vacuous for row in judged),

@@ -6,9 +6,9 @@ the bytes a plotting library needs, carry no generated ids, and are the same byt
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from elbound.reports.row import Row, Verdict
 
@@ -21,6 +21,7 @@ HUES = 6  # of claims drawn together; numbers tell them apart where colours repe
 
 
 Point = tuple[Row, float, float]  # right side, left side
+Path = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Scale:
             return [(self._pixel(k), _power(k)) for k in _multiples(self.low, self.high, apart)]
         if self.log and span >= 0.9:
             marks = [(math.log10(m) + k, k, m) for k in _multiples(self.low - 1, self.high, 1) for m in (1, 2, 5)]
-            return [(self._pixel(u), f"{m * 10.0**k:.3g}") for u, k, m in marks if self.low <= u <= self.high]
+            return [(self._pixel(u), f"{m * 10.0**k:.6g}") for u, k, m in marks if self.low <= u <= self.high]
         low, high = (10.0**self.low, 10.0**self.high) if self.log else (self.low, self.high)
         step = max(_round_step(high - low), 1.0 if self.whole else 0.0)
         return [(self.at(k * step), f"{k * step:.6g}") for k in _multiples(low / step, high / step, 1)]
@@ -100,8 +101,18 @@ def _path(points: Iterable[tuple[float, float]]) -> str:
     return "M" + "L".join(f"{_px(x)} {_px(y)}" for x, y in points)
 
 
-def _frame(identity: str, title: str, described: str, labels: tuple[str, str], x: Scale, y: Scale, body: str) -> Markup:
-    """Axes, grid and labels around a body; title and description name the figure for who does not see it."""
+def _frame(
+    identity: str,
+    title: str,
+    described: str,
+    labels: tuple[str, str],
+    x: Scale,
+    y: Scale,
+    body: str,
+    *,
+    below: float = 0,
+) -> Markup:
+    """Axes, grid and labels around a body, with room below; title and description are for who does not see it."""
     right, floor = WIDTH - RIGHT, HEIGHT - BOTTOM
     grid = "".join(f"M{_px(p)} {TOP}V{floor}" for p, _ in x.ticks())
     grid += "".join(f"M{LEFT} {_px(p)}H{right}" for p, _ in y.ticks())
@@ -112,7 +123,7 @@ def _frame(identity: str, title: str, described: str, labels: tuple[str, str], x
     words += f'<text transform="translate(13 {middle:g}) rotate(-90)" class="mid name">{labels[1]}</text>'
     head = Markup('<title id="{0}-t">{1}</title><desc id="{0}-d">{2}</desc>').format(identity, title, described)
     return Markup(
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="{identity}-t {identity}-d">{head}'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT + below:g}" role="img" aria-labelledby="{identity}-t {identity}-d">{head}'
         f'<path class="grid" d="{grid}"/>{body}'
         f'<path class="axis" d="M{LEFT} {TOP}V{floor}H{right}"/>{words}</svg>'
     )
@@ -227,13 +238,16 @@ _STYLES = {"observed": "solid", "bound": "dashed"}  # every other curve is dotte
 
 
 def curves(identity: str, row: Row) -> Figure | None:
-    """The curves of one row over its "x", on log axes where all is positive; None if nothing can be drawn."""
+    """The curves of one row over its "x", on log axes where all is positive; None if nothing can be drawn.
+
+    Time alone is linear: what decays at a rate is then a straight line.
+    """
     lines = {name: _line(row.curves, name) for name in sorted(row.curves) if name != "x"}
     lines = {name: line for name, line in lines.items() if line}
     if not lines:
         return None
     xs, ys = ([place[i] for line in lines.values() for place in line] for i in (0, 1))
-    x, y = _axes(xs, ys, log=(min(xs) > 0, min(ys) > 0))
+    x, y = _axes(xs, ys, log=(min(xs) > 0 and _index(row) != _TIME, min(ys) > 0))
     band = {"low", "high"} & lines.keys() if {"low", "high"} <= lines.keys() else set()
     body = _band(lines["low"], lines["high"], x, y) if band else ""
     for name in sorted(lines.keys() - band):
@@ -241,18 +255,21 @@ def curves(identity: str, row: Row) -> Figure | None:
         body += f'<path class="line {name if name in _STYLES else "other"}" d="{path}"/>'
     described = "; ".join(f"{name} ends at {line[-1][1]:.3g}" for name, line in lines.items()) + "."
     caption = _curves_caption(row, lines, band)
-    svg = _frame(identity, "Curves of one configuration", described, ("index", "value"), x, y, body)
+    svg = _frame(identity, "Curves of one configuration", described, (_index(row), "value"), x, y, body)
     return Figure(svg, caption)
 
 
 def together(identity: str, rows: Sequence[Row]) -> Figure | None:
-    """Observed (solid) and bound (dashed) of several claims on one configuration, log-log, numbered in pairs."""
+    """Observed (solid) and bound (dashed) of several claims on one configuration, numbered in pairs, on log axes.
+
+    Time alone is linear: what decays at a rate is then a straight line.
+    """
     pairs = [(row.claim, _line(row.curves, "observed"), _line(row.curves, "bound")) for row in rows]
     pairs = [pair for pair in pairs if pair[1] and pair[2] and min(q for _, q in pair[1] + pair[2]) > 0]
     if len(pairs) < 2:
         return None
     everywhere = [place for _, observed, bound in pairs for place in observed + bound]
-    x, y = _axes([p for p, _ in everywhere], [q for _, q in everywhere], log=(True, True))
+    x, y = _axes([p for p, _ in everywhere], [q for _, q in everywhere], log=(_index(rows[0]) != _TIME, True))
     body = ""
     for number, (_, observed, bound) in enumerate(pairs, start=1):
         for name, line in (("observed", observed), ("bound", bound)):
@@ -263,8 +280,18 @@ def together(identity: str, rows: Sequence[Row]) -> Figure | None:
     names = "; ".join(f"{number}: {claim}" for number, (claim, *_) in enumerate(pairs, start=1))
     described = f"Solid lines are observed, dashed ones bounds, by number: {names}."
     title = f"All claims on {rows[0].experiment}, {rows[0].origin}"
-    svg = _frame(identity, title, described, ("steps n", "both sides of the claim"), x, y, body)
+    svg = _frame(identity, title, described, (_index(rows[0]), "both sides of the claim"), x, y, body)
     return Figure(svg, f"{rows[0].experiment}, {rows[0].origin.removeprefix('instance: ')}. {described}")
+
+
+_TIME = "time τ"
+_INDICES = {"n": "steps n", "m": "width m", "tau": _TIME, "K": "samples K"}
+
+
+def _index(row: Row) -> str:
+    """What the curves run over: the parameter whose value in this row they end at."""
+    ends = [name for name in _INDICES if row.curves.get("x") and row.parameters.get(name) == row.curves["x"][-1]]
+    return _INDICES[ends[0]] if ends else "index"
 
 
 def _curves_caption(row: Row, lines: Mapping[str, object], band: set[str]) -> str:
@@ -278,9 +305,11 @@ def _curves_caption(row: Row, lines: Mapping[str, object], band: set[str]) -> st
     return caption
 
 
-def _band(low: Sequence[tuple[float, float]], high: Sequence[tuple[float, float]], x: Scale, y: Scale) -> str:
+def _band(
+    low: Sequence[tuple[float, float]], high: Sequence[tuple[float, float]], x: Scale, y: Scale, hue: str = ""
+) -> str:
     outline = [*low, *reversed(high)]
-    return f'<path class="band" d="{_path((x.at(p), y.at(q)) for p, q in outline)}z"/>'
+    return f'<path class="{f"band {hue}".rstrip()}" d="{_path((x.at(p), y.at(q)) for p, q in outline)}z"/>'
 
 
 def _line(given: Mapping[str, Sequence[float]], name: str) -> list[tuple[float, float]]:
@@ -296,14 +325,61 @@ def _line(given: Mapping[str, Sequence[float]], name: str) -> list[tuple[float, 
     return [places[round(i * step)] for i in range(SAMPLES)]
 
 
-def lines(identity: str, title: str, labels: tuple[str, str], given: Mapping[str, Sequence[float]]) -> Markup:
-    """Curves over "x" with a band from "low" to "high", the vertical axis logarithmic where all is positive."""
-    found = {name: _line(given, name) for name in given if name != "x"}
-    xs, ys = ([place[i] for line in found.values() for place in line] for i in (0, 1))
-    x, y = _axes(xs, ys, log=(False, min(ys) > 0))
-    body = _band(found["low"], found["high"], x, y)
-    for name in sorted(found.keys() - {"low", "high"}):
-        path = _path((x.at(p), y.at(q)) for p, q in found[name])
-        body += f'<path class="line {name if name in _STYLES else "other"}" d="{path}"/>'
-    described = "; ".join(f"{name} ends at {line[-1][1]:.3g}" for name, line in found.items()) + "."
-    return _frame(identity, title, described, labels, x, y, body)
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One line of a family: whose it is, its points, where there is one its band, and whether it is what code logs."""
+
+    name: str
+    points: Path
+    band: tuple[Path, Path] | None = None
+    logged: bool = False
+
+
+def family(identity: str, title: str, labels: tuple[str, str], curves: Sequence[Curve], *, log: bool) -> Markup:
+    """Curves over a logarithmic index, numbered and coloured by name, bands behind, names below; logged ones dotted.
+
+    The vertical axis is logarithmic if asked for and everything is positive.
+    """
+    everywhere = [place for curve in curves for part in (curve.points, *(curve.band or ())) for place in part]
+    xs, ys = [p for p, _ in everywhere], [q for _, q in everywhere]
+    x, y = _axes(xs, ys, log=(True, log and min(ys) > 0))
+    x = replace(x, stop=x.stop - 10)  # room for the numbers at the lines' ends
+    numbers = {name: i for i, name in enumerate(dict.fromkeys(curve.name for curve in curves), start=1)}
+    hues = {name: f"hue{i % HUES}" for name, i in numbers.items()}
+    body = "".join(_band(*c.band, x, y, hues[c.name]) for c in curves if c.band)
+    for curve in curves:
+        path = _path((x.at(p), y.at(q)) for p, q in curve.points)
+        body += f'<path class="line {"logged " if curve.logged else ""}{hues[curve.name]}" d="{path}"/>'
+    ends = sorted((y.at(c.points[-1][1]), numbers[c.name]) for c in curves)
+    for place, number in zip(_apart([place for place, _ in ends]), (n for _, n in ends), strict=True):
+        body += f'<text x="{_px(x.stop + 3)}" y="{_px(place + 3.5)}">{number}</text>'
+    names = [(f"{i}: {name}", hues[name]) for name, i in numbers.items()]
+    rows = -(-len(names) // _LEGEND_COLUMNS)
+    body += "".join(_legend_entry(i, *entry) for i, entry in enumerate(names))
+    described = "; ".join(
+        f"{c.name}{' as logged' if c.logged else ''} goes from {c.points[0][1]:.3g} to {c.points[-1][1]:.3g}"
+        for c in curves
+    )
+    return _frame(identity, title, f"{described}.", labels, x, y, body, below=rows * _LEGEND_ROW + 4)
+
+
+_LEGEND_COLUMNS, _LEGEND_ROW = 3, 15
+
+
+def _legend_entry(place: int, name: str, hue: str) -> str:
+    left = LEFT + (place % _LEGEND_COLUMNS) * (WIDTH - LEFT - RIGHT) / _LEGEND_COLUMNS
+    top = HEIGHT + (place // _LEGEND_COLUMNS) * _LEGEND_ROW + 6
+    swatch = f'<path class="line {hue}" d="M{_px(left)} {_px(top)}h18"/>'
+    return swatch + f'<text x="{_px(left + 23)}" y="{_px(top + 3.5)}">{escape(name)}</text>'
+
+
+def _apart(places: Sequence[float], least: float = 9.5) -> list[float]:
+    """Sorted places moved up or down until neighbours are that far from one another, within the axes' height."""
+    moved: list[float] = []
+    for place in places:
+        moved.append(max(place, moved[-1] + least) if moved else place)
+    excess = max(moved[-1] - (HEIGHT - BOTTOM - 4), 0.0) if moved else 0.0
+    for i in reversed(range(len(moved))):
+        ceiling = moved[i + 1] - least if i + 1 < len(moved) else moved[i] - excess
+        moved[i] = min(moved[i], ceiling)
+    return moved

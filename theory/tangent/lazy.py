@@ -6,16 +6,36 @@ With lambda the kernel's least eigenvalue at the start, L_J the Jacobian's Lipsc
 
 In arclength s of the path d|r|/ds <= -(sqrt lambda - L_J s); the least root of |r_0| - sqrt(lambda) s + L_J s^2 / 2
 bounds s. One erf neuron at its steepest curvature attains the displacement; one with q = 0.63 never fits its target.
-`width` is the width at which q < 1/2 except with probability delta, from quantities of the limit kernel alone.
+From an antisymmetric start, f_0 = 0 and |r_0| = |y|, q < 1/2 except with probability delta once
+
+    m  >=  (sqrt(C) + sqrt(L))^2,   C = 4 d phi_1^2 |G| log(N d / delta) / lambda_0,
+                                    L = 4 phi_2^2 x_max^2 d |G| |y|^2 / lambda_0^2,
+
+quantities of the data and of the limit kernel alone; the share zeta of lambda_0 given up to chance is the best one.
 
 Units: lambda in those of the kernel, residuals in those of the outputs.
 """
 
-from sympy import Expr, Le, Max, Rational, exp, log, sqrt
+from sympy import Le, Max, Rational, exp, log, sqrt
 
 from elbound.theory.claim import Claim, Standing
 from elbound.theory.settings import WIDE_FLOW
-from elbound.theory.symbols import J_lip, displacement, least_eigenvalue, r_0, residual_tau, tau
+from elbound.theory.symbols import (
+    G_norm,
+    J_lip,
+    N,
+    d,
+    delta,
+    displacement,
+    lambda_0,
+    least_eigenvalue,
+    phi_1,
+    phi_2,
+    r_0,
+    residual_tau,
+    tau,
+    x_max,
+)
 from elbound.theory.tangent.gd_step import jacobian_lipschitz
 
 PAPERS = {"B-linear-convergence": "carries"}
@@ -24,18 +44,12 @@ ARCLENGTH = """Along the path d|r| = -|J^T r| / |r| |dW|, and the least singular
 sqrt(lambda) - L_J s after arclength s; so |r| <= |r_0| - sqrt(lambda) s + L_J s^2 / 2, whose least root bounds s."""
 
 
-def width(
-    d: Expr, N: Expr, phi: tuple[Expr, Expr], data: tuple[Expr, Expr, Expr], tail: tuple[Expr, Expr, Expr]
-) -> Expr:
-    """Width that suffices for q < 1/2 with probability 1 - delta, antisymmetric start, f_0 = 0.
-
-    phi = (sup phi', sup |phi''|), data = (max |x_i|, |G|, |y|), tail = (lambda_0, delta, share of lambda_0 given up).
-    """
-    (slope, curvature), (longest, gram, targets), (least, failure, lost) = phi, data, tail
-    concentrated = 4 * d * slope**2 * gram * log(N * d / failure) / (lost**2 * least)
-    lazy = 4 * curvature**2 * longest**2 * d * gram * targets**2 / ((1 - lost) ** 2 * least**2)
-    return Max(concentrated, lazy)
-
+# Chernoff: lambda >= (1 - zeta) lambda_0 from this over zeta^2 on; q < 1/2 then, from that over (1 - zeta)^2 on.
+concentrated = 4 * d * phi_1**2 * G_norm / lambda_0 * log(N * d / delta)
+lazy = 4 * phi_2**2 * x_max**2 * d * G_norm * r_0**2 / lambda_0**2
+given_up = sqrt(concentrated) / (sqrt(concentrated) + sqrt(lazy))
+width = (sqrt(concentrated) + sqrt(lazy)) ** 2
+AT_DATA = {"zeta": given_up, "width m": width}
 
 LAZY = Claim(
     WIDE_FLOW,

@@ -3,12 +3,13 @@
   const articles = [...document.querySelectorAll("article")];
   const lines = new Map([...document.querySelectorAll("tr[data-of]")].map((line) => [line.dataset.of, line]));
   const apply = () => {
-    const verdict = form.elements.verdict.value;
-    const kind = form.elements.kind.value;
+    const { verdict, kind, setting, paper } = Object.fromEntries(new FormData(form));
     const text = form.elements.text.value.trim().toLowerCase();
     let shown = 0;
     for (const article of articles) {
       const keep = (!verdict || article.dataset.verdict === verdict) && (!kind || article.dataset.kind === kind) &&
+        (!setting || article.dataset.setting === setting) &&
+        (!paper || JSON.parse(article.dataset.papers).includes(paper)) &&
         (!text || article.textContent.toLowerCase().includes(text));
       article.hidden = !keep;
       lines.get(article.id).hidden = !keep;

@@ -1,0 +1,99 @@
+"""Curves of rows along a parameter or a width: where they end, what they leave out, and how their axis is named."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sympy import Eq, Le, Rational
+
+from elbound.properties.campaign import POPULATION, Bench, tasks_of
+from elbound.properties.docket import PROFILES, Brief, docket_of
+from elbound.properties.evidence.budget import Budget
+from elbound.properties.evidence.intervals import Interval
+from elbound.properties.experiment import Along, At, Exact, Series, Situation
+from elbound.properties.trial import Trial
+from elbound.reports.render import plots
+from elbound.reports.row import Row
+from elbound.theory.claim import Claim, Setting
+from elbound.theory.evaluate import Slope
+from elbound.theory.symbols import drift_m, m, residual_tau, tau
+
+STILL = Setting("still", "nothing moves", (tau, m), (residual_tau, drift_m))
+FALLING = Claim(STILL, Le(residual_tau, 1 / (1 + tau)))
+LATER = Claim(STILL, Le(residual_tau, 1 / (1 + tau)), assuming=(tau >= 2,))
+
+
+def trial(*places: float) -> Trial:
+    measured = {place: {residual_tau: Interval.of(0.5 / (1 + place))} for place in places}
+    along = Along(tau, places, measured.__getitem__)
+    return Trial(Situation({tau: places[-1], m: 8}), Exact(measured[places[-1]], along=along), Budget())
+
+
+def test_a_curve_along_a_parameter_holds_both_sides_at_every_place() -> None:
+    found = trial(1.0, 3.0, 7.0).curves(FALLING)
+    assert found["x"] == [1.0, 3.0, 7.0]
+    # Halves of powers of two are exact; the quotient and its enclosure round a few times.
+    assert found["observed"] == pytest.approx([0.25, 0.125, 0.0625], rel=1e-15)
+    assert found["bound"] == pytest.approx([0.5, 0.25, 0.125], rel=1e-14)
+
+
+def test_a_curve_leaves_out_the_places_where_the_theorem_is_silent() -> None:
+    assert trial(1.0, 3.0, 7.0).curves(LATER)["x"] == [3.0, 7.0]
+    assert trial(1.0, 1.5, 7.0).curves(LATER) == {}
+
+
+def test_a_measurement_without_steps_or_places_has_no_curve() -> None:
+    bare = Trial(Situation({tau: 1.0, m: 8}), Exact({residual_tau: Interval.of(0.25)}), Budget())
+    assert bare.curves(FALLING) == {}
+
+
+@pytest.mark.parametrize(("scatter", "word"), [(1e-3, "slope inconsistent"), (0.3, "slope consistent")])
+def test_declared_scatter_widens_what_a_slope_is_consistent_with(scatter: float, word: str) -> None:
+    grid = (64, 128, 256, 512, 1024, 2048)
+    # A slope of -0.8 is not -1, unless its values are known to a third only.
+    curve = At({width: Interval.of(width**-0.8) for width in grid})
+    series = Series(m, grid, {drift_m: curve}, scatter)
+    claim = Claim(STILL, Eq(Slope(drift_m[m], m), -1))
+    judged = Trial(Situation({tau: 1.0, m: 2048}), series, Budget()).judge(claim)
+    assert judged.reason.startswith(word)
+    steep = replace(claim, relation=Eq(Slope(drift_m[m], m), -Rational(4, 5)))
+    exact = Series(m, grid, {drift_m: curve})
+    assert Trial(Situation({tau: 1.0, m: 2048}), exact, Budget()).judge(steep).reason.startswith("slope consistent")
+
+
+def instances(pattern: str, key: str, name: str) -> list[Row]:
+    brief = Brief(patterns=(pattern,))
+    docket = docket_of(brief)
+    experiment = next(x for x in docket.experiments if x.key == key)
+    return list(Bench(brief, docket, experiment).judge(experiment.instances[name], f"instance: {name}").values())
+
+
+@pytest.mark.parametrize(
+    ("pattern", "key", "name", "axis"),
+    [
+        ("tangent/rate-a-posteriori*", "tangent/linearisation", "one erf neuron with small residual", "time τ"),
+        ("tangent/literal-kl-collapse*", "tangent/literal-kl", "width 4096", "width m"),
+    ],
+)
+def test_an_instances_curves_end_at_its_own_sides_and_name_their_axis(
+    pattern: str, key: str, name: str, axis: str
+) -> None:
+    rows = instances(pattern, key, name)
+    assert len(rows) == 2
+    for row in rows:
+        assert row.curves["observed"][-1] == pytest.approx(row.left, rel=1e-12)
+        assert row.curves["bound"][-1] == pytest.approx(row.right, rel=1e-12)
+        assert (np.diff(row.curves["x"]) > 0).all()
+        figure = plots.curves("c", row)
+        assert figure is not None
+        assert f">{axis}</text>" in figure.svg
+
+
+def test_an_experiment_whose_share_is_less_than_one_generation_is_not_climbed() -> None:
+    brief = Brief(profile="default")
+    climbed = {task.experiment for task in tasks_of(brief) if task.kind == "adversary"}
+    for experiment in docket_of(brief).experiments:
+        if PROFILES["default"].adversary * experiment.share <= POPULATION - 1:
+            assert experiment.key not in climbed
+    assert "tangent/widths" not in climbed
+    assert "tangent/one-step" in climbed
