@@ -42,6 +42,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if chosen := config.getoption("--elbound-profile"):
         settings.load_profile(f"elbound-{chosen}")
 
+    limit = config.getoption("--elbound-limit")
+    if not 0.1 <= limit <= 86_400:
+        raise pytest.UsageError(f"--elbound-limit {limit:g}; allowed: seconds from 0.1 to 86400")
     folder = config.getoption("--elbound-report")
     if folder and not hasattr(config, "workerinput"):  # in xdist's workers nobody sees all tests
         config.pluginmanager.register(Gathering(config, Path(folder)), "elbound-gathering")
