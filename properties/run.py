@@ -123,16 +123,30 @@ def workers(brief: Brief, count: int, notes: Path) -> Iterator[ProcessPoolExecut
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["elbound.properties.ready"])
     terms = (brief.context.device, notes, brief.limit)
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=serve, initargs=terms)
+    with _broken_pipes_told():
+        pool = ProcessPoolExecutor(count, mp_context=context, initializer=serve, initargs=terms)
+        try:
+            yield pool
+        except BaseException:
+            # Whatever ended the run, nobody waits for the tasks under way.
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _broken_pipes_told() -> Iterator[None]:
+    """SIGPIPE ignored: the pool's own thread may be writing to a worker that has just ended, and must outlive it."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGPIPE"):
+        yield
+        return
+    before = signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     try:
-        yield pool
-    except BaseException:
-        # Whatever ended the run, nobody waits for the tasks under way.
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
-        raise
+        yield
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        signal.signal(signal.SIGPIPE, before)
 
 
 def judging(brief: Brief, tasks: Sequence[Task], count: int) -> Generator[Outcome]:
