@@ -6,8 +6,9 @@ A task is a function of its name and the brief alone, so it can run in any proce
 import contextlib
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import Any
@@ -15,21 +16,23 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, find, given, seed, settings, target
 from hypothesis.database import InMemoryExampleDatabase, choices_to_bytes
 from hypothesis.errors import NoSuchExample
+from sympy import Integer
 
 from elbound.properties.adversary import GENERATION, Climb, Effort, Point, beside, opening
 from elbound.properties.datasets import user_option
 from elbound.properties.docket import PROFILES, Brief, Docket, docket_of
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.experiment import Experiment, Measurement, Sample, Situation
+from elbound.properties.limits import Watch
+from elbound.properties.place import Rival, rivals_of
 from elbound.properties.spaces import Configuration, Space
-from elbound.properties.trial import Judgement, Trial
+from elbound.properties.trial import Judgement, Trial, failed
 from elbound.reports.row import JUDGED, LADDER, UNDECIDED, Row, Verdict
 from elbound.theory.catalogue import Listed
 from elbound.theory.claim import Claim
 
 EXAMPLES_PER_TASK = 40
 SHRINKS = 200
-FAILURES = (ValueError, ArithmeticError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -72,11 +75,11 @@ def tasks_of(brief: Brief) -> list[Task]:
     return sorted(searches + others, key=lambda task: (-heavy[task.experiment], task.name))
 
 
-def run_task(brief: Brief, task: Task) -> Outcome:
+def run_task(brief: Brief, task: Task, watch: Watch | None = None) -> Outcome:
     """Carries out one task; the same brief and task give the same rows, whatever ran before."""
     docket = docket_of(brief)
     experiment = next(x for x in docket.experiments if x.key == task.experiment)
-    bench = Bench(brief, docket, experiment)
+    bench = Bench(brief, docket, experiment, watch=watch)
     match task.kind:
         case "instances":
             bench.instances()
@@ -111,6 +114,8 @@ class Bench:
     executions: int = 0
     confirmations: int = 0
     complete: bool = False
+    watch: Watch | None = None
+    rivals: dict[str, tuple[Rival, ...]] = field(default_factory=dict)
 
     @property
     def space(self) -> Space:
@@ -209,7 +214,7 @@ class Bench:
         """What a configuration fixes; None where that fails, which examining it will say."""
         try:
             return self.experiment.situation(configuration, self.brief.context)
-        except FAILURES:
+        except Exception:  # a user's experiment may raise anything
             return None
 
     # Judging
@@ -230,24 +235,57 @@ class Bench:
         situation: Situation | None = None,
         *,
         versions: bool = True,
+        drawn: bool = False,
     ) -> dict[str, Row]:
+        """The rows of the claims at a configuration; with the curves of both sides where they shall be drawn."""
         started = time.perf_counter()
         try:
-            situation = situation or self.experiment.situation(configuration, self.brief.context)
-            trial = self._trial(configuration, situation, claims)
-        except FAILURES as failure:
-            broken = Judgement(Verdict.ERROR, reason=f"{type(failure).__name__}: {' '.join(str(failure).split())}")
+            with self._watched(configuration, origin):
+                situation = situation or self.experiment.situation(configuration, self.brief.context)
+                trial = self._trial(configuration, situation, claims)
+        except Exception as failure:  # a user's experiment may raise anything
+            broken = failed(failure)
             return {x.name: self._row(x, "", configuration, origin, broken, None, 0.0) for x in claims}
         rows = {}
         for listed in claims:
-            judgement = self._judge(trial, listed.claim)
-            seconds, started = time.perf_counter() - started, time.perf_counter()
-            curves = trial.curves(listed.claim) if origin.startswith("instance") and judgement.left is not None else {}
-            rows[listed.name] = self._row(listed, "", configuration, origin, judgement, situation, seconds, curves)
-            if versions and judgement.verdict is not Verdict.ERROR:
-                met = judgement.verdict is not Verdict.ASSUMPTION_NOT_MET
-                self._try_versions(trial, listed, configuration, origin, met=met)
+            with self._watched(configuration, origin, listed):
+                judgement = self._judge(trial, listed.claim)
+                seconds, started = time.perf_counter() - started, time.perf_counter()
+                wanted = (drawn or origin.startswith("instance")) and judgement.left is not None
+                curves = trial.curves(listed.claim) if wanted else {}
+                row = self._row(listed, "", configuration, origin, judgement, situation, seconds, curves)
+                rows[listed.name] = replace(row, rivals=self._rivals(trial, listed)) if row.judged else row
+                if versions and judgement.verdict is not Verdict.ERROR:
+                    met = judgement.verdict is not Verdict.ASSUMPTION_NOT_MET
+                    self._try_versions(trial, listed, configuration, origin, met=met)
         return rows
+
+    def _watched(
+        self, configuration: Configuration, origin: str, listed: Listed | None = None
+    ) -> AbstractContextManager[None]:
+        if self.watch is None:
+            return nullcontext()
+        claims = [listed] if listed else self.docket.trying(self.experiment)
+        piece = {
+            "experiment": self.experiment.key,
+            "claims": [x.name for x in claims],
+            "stopped": f"claim {listed.name}" if listed else f"experiment {self.experiment.key}",
+            "where": listed.where if listed else "",
+            "configuration": dict(configuration),
+            "origin": origin,
+        }
+        return self.watch.over(piece)
+
+    def _rivals(self, trial: Trial, listed: Listed) -> dict[str, float]:
+        """What known claims on the same left side allow it here, and the claim itself; for a user's own claims."""
+        if not listed.where:
+            return {}
+        if listed.name not in self.rivals:
+            self.rivals[listed.name] = rivals_of(listed.claim, self.experiment)
+        own = Rival(listed.name, listed.claim, Integer(1))
+        rivals = self.rivals[listed.name]
+        bounds = {rival.name: trial.bound(rival) for rival in (*rivals, own)} if rivals else {}
+        return {name: bound for name, bound in bounds.items() if bound is not None and math.isfinite(bound)}
 
     def _trial(self, configuration: Configuration, situation: Situation, claims: Sequence[Listed]) -> Trial:
         # Configurations outside every assumption are set aside before anything is simulated.
@@ -268,7 +306,7 @@ class Bench:
         )
         if all(mutant.broken_assumption(situation.values, situation.facts) for mutant in freed):
             return None
-        with contextlib.suppress(ValueError, ArithmeticError, RuntimeError):
+        with contextlib.suppress(Exception):
             measurement = self.experiment.measure(configuration, self.brief.context)
             return None if isinstance(measurement, Sample) else measurement
         return None
@@ -353,6 +391,9 @@ class Bench:
         curves: Mapping[str, list[float]] | None = None,
     ) -> Row:
         context = self.brief.context
+        reason = judgement.reason
+        if judgement.verdict is Verdict.ERROR and not reason.startswith(listed.where.partition(":")[0]):
+            reason = f"{listed.where}: {reason}"
         return Row(
             claim=listed.name,
             version=version,
@@ -362,7 +403,7 @@ class Bench:
             parameters=situation.plain if situation else {},
             verdict=judgement.verdict,
             basis=judgement.basis,
-            reason=judgement.reason,
+            reason=reason,
             left=judgement.left,
             right=judgement.right,
             error=judgement.error,
@@ -407,7 +448,8 @@ class Bench:
                 known[candidate] = self._examine(configuration, "shrunk", (listed,), versions=False)[listed.name]
             return known[candidate].verdict is Verdict.REFUTED
 
-        return known[_smallest(self.space, point, refuted)]
+        smallest = self.space.configuration(_smallest(self.space, point, refuted))
+        return self._examine(smallest, "shrunk", (listed,), versions=False, drawn=True)[listed.name]
 
 
 def _key(configuration: Configuration) -> tuple[tuple[str, Any], ...]:
@@ -451,9 +493,11 @@ def _log_ratio(row: Row) -> float:
     return math.log(row.ratio) if row.judged and row.ratio is not None and row.ratio > 0 else -math.inf
 
 
-def outcomes(brief: Brief, tasks: Sequence[Task], executor: Executor) -> Iterator[Outcome]:
+def outcomes(
+    brief: Brief, tasks: Sequence[Task], executor: Executor, serve: Callable[[Brief, Task], Outcome] = run_task
+) -> Iterator[Outcome]:
     """Runs tasks on any `concurrent.futures.Executor`, yielding each outcome as it comes."""
-    futures = [executor.submit(run_task, brief, task) for task in tasks]
+    futures = [executor.submit(serve, brief, task) for task in tasks]
     for future in as_completed(futures):
         yield future.result()
 

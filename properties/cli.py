@@ -32,10 +32,13 @@ def build_parser() -> Parser:
     verify.add_argument("patterns", nargs="*", metavar="PATTERN", help="claims by name, shell wildcards; all without")
     check = commands.add_parser("check", help="judge the claims of your own Python file")
     check.add_argument("file", type=Path, metavar="FILE.py")
+    check.add_argument("patterns", nargs="*", metavar="PATTERN", help="claims of the file by name; all without")
     power = commands.add_parser("power", help="the ladder of wrong versions: what was killed, what survived and why")
     power.add_argument("patterns", nargs="*", metavar="PATTERN", help="claims by name, shell wildcards; all without")
     for command in (verify, check, power):
         _add_run_options(command)
+    new = commands.add_parser("new", help="write a commented analysis to begin with")
+    new.add_argument("name", metavar="NAME", help="a Python identifier; the file is NAME.py, here")
     compare = commands.add_parser("compare", help="what changed from one run to another, and what got worse")
     for side in ("old", "new"):
         compare.add_argument(
@@ -48,7 +51,7 @@ def build_parser() -> Parser:
     compare.add_argument("--json", action="store_true", help="print the comparison as JSON")
     shown = commands.add_parser("list", help="the claims, or the settings they speak about")
     shown.add_argument("what", nargs="?", choices=("claims", "settings"), default="claims")
-    show = commands.add_parser("show", help="one claim or setting in full")
+    show = commands.add_parser("show", help="one claim, or one setting with its letters, facts and experiments")
     show.add_argument("name", metavar="NAME")
     show.add_argument("--data", type=Path, metavar="FILE", help="what the theorem demands of your own inputs")
     show.add_argument("--activation", choices=ACTIVATIONS, help="of the wide network on your inputs; relu without")
@@ -84,6 +87,9 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--output", type=Path, metavar="DIR")
     command.add_argument("--workers", type=_workers, metavar="N", help="worker processes; all cores without")
     command.add_argument("--epoch", type=_epoch, default=0, metavar="E", help="another number draws fresh noise")
+    command.add_argument(
+        "--limit", type=_seconds, default=60.0, metavar="S", help="seconds for one claim at one configuration"
+    )
     command.add_argument("--block", type=_block, default=256, metavar="R", help="replicates simulated together")
     command.add_argument(
         "--resume", action="store_true", help="keep the finished tasks of the run in the output folder"
@@ -99,6 +105,14 @@ def _whole(low: int, high: int, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 10 and low <= int(text) <= high):
         raise argparse.ArgumentTypeError(f"{text!r}; allowed: a whole number from {low} to {high}")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    # Nine characters hold no more than a number; float would take names of numbers and underscores too.
+    plain = text.isascii() and len(text) <= 9 and text.replace(".", "", 1).isdigit()
+    if not plain or not 0.1 <= float(text) <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: seconds from 0.1 to 86400")
+    return float(text)
 
 
 def _real(text: str, allowed: str) -> float:

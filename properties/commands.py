@@ -16,7 +16,7 @@ from elbound.properties import listing
 from elbound.properties.at_data import Autoencoder
 from elbound.properties.campaign import replayed
 from elbound.properties.datasets import USER, user_option
-from elbound.properties.docket import BadInput, Brief, docket_of
+from elbound.properties.docket import BadInput, Brief, analysis_of, docket_of
 from elbound.properties.experiment import Context
 from elbound.properties.hyperparameters import ALL, HYPERPARAMETERS, SWEEPS
 from elbound.properties.run import (
@@ -29,6 +29,7 @@ from elbound.properties.run import (
     publish,
     report_on,
 )
+from elbound.properties.starting import write_new
 from elbound.properties.sweep import prepared, settings_of
 from elbound.reports import compare
 from elbound.reports.document import plain
@@ -66,6 +67,9 @@ def dispatch(arguments: argparse.Namespace) -> int:
             return compare_runs(arguments, console)
         case "sweep":
             sweeps(arguments, console)
+        case "new":
+            path = write_new(arguments.name, Path())
+            console.print(f"{path} is a claim to change: elbound check {path}", markup=False, soft_wrap=True)
         case "list":
             listing.print_list(arguments.what, console)
         case "show":
@@ -97,7 +101,10 @@ def brief_of(arguments: argparse.Namespace) -> Brief:
     device = resolve(arguments.device).type
     context = Context(arguments.epoch, device, arguments.block, _data(arguments.data))
     file = str(arguments.file.resolve()) if arguments.command == "check" else None
-    brief = Brief(arguments.profile, tuple(getattr(arguments, "patterns", ())), context, file)
+    # What failed here, perhaps by taking too long, is not tried again by every worker.
+    skipped = analysis_of(file, limit=arguments.limit).failed if file else ()
+    patterns = tuple(getattr(arguments, "patterns", ()))
+    brief = Brief(arguments.profile, patterns, context, file, skipped, arguments.limit)
     docket_of(brief)
     return brief
 

@@ -1,10 +1,7 @@
 """Which claims are tried, on which experiments, how hard: what a worker process needs to know to judge."""
 
-import contextlib
 import fnmatch
-import importlib.util
 import inspect
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -12,16 +9,14 @@ from pathlib import Path
 
 from sympy import Eq
 
-from elbound.properties.experiment import Context, Experiment, experiments, experiments_in
+from elbound.properties.analysis import Analysis, read_analysis
+from elbound.properties.analysis import BadInput as BadInput
+from elbound.properties.experiment import Context, Experiment, experiments
 from elbound.properties.mutants import Family, ladder
 from elbound.reports.row import LADDER, Entry
-from elbound.theory.catalogue import Listed, catalogue, listed_in, references
+from elbound.theory.catalogue import Listed, catalogue, references
 from elbound.theory.claim import Claim, Fact, to_latex
 from elbound.theory.papers import SENTENCES
-
-
-class BadInput(ValueError):
-    """Something a user gave cannot be used; the message is one line that says what, and what is allowed."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +39,26 @@ PROFILES = {
 }
 
 
+# Far above what any configuration of the catalogue needs, compiling a model on a busy machine included.
+LIMIT = 60.0
+
+
 @dataclass(frozen=True)
 class Brief:
     """What to judge and how; small, and the same in every process.
 
     `patterns` select claims by name (shell wildcards); `file` is a user's own Python file, whose claims are judged
-    instead of the catalogue's.
+    instead of the catalogue's, without the statements at the lines `skipped`. `limit` is how many seconds one claim or
+    one measurement may take at one configuration; `without` names what took longer, as "claim ..." or "experiment ...".
     """
 
     profile: str = "default"
     patterns: tuple[str, ...] = ()
     context: Context = field(default_factory=Context)
     file: str | None = None
+    skipped: tuple[int, ...] = ()
+    limit: float = LIMIT
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,73 +118,49 @@ class Docket:
 
 def docket_of(brief: Brief) -> Docket:
     """The docket of a brief. Raises BadInput for a pattern without a claim, or a file that cannot be used."""
-    return _docket(brief.patterns, brief.file)
+    whole = _docket(brief.patterns, brief.file, brief.skipped, brief.limit)
+    if not brief.without:
+        return whole
+    listed = tuple(x for x in whole.listed if f"claim {x.name}" not in brief.without)
+    return Docket(listed, tuple(x for x in whole.experiments if f"experiment {x.key}" not in brief.without))
 
 
 @cache
-def _docket(patterns: tuple[str, ...], file: str | None) -> Docket:
+def _docket(patterns: tuple[str, ...], file: str | None, skipped: tuple[int, ...], limit: float) -> Docket:
     if file is not None:
-        own, added = load_file(Path(file))
-        return Docket(own, (*experiments(), *added))
+        found = analysis_of(file, skipped, limit)
+        chosen = select(patterns, found.listed)
+        return Docket(chosen, _serving(chosen, (*experiments(), *found.experiments)))
     chosen = select(patterns)
+    return Docket(chosen, _serving(chosen, experiments()))
+
+
+def _serving(chosen: tuple[Listed, ...], known: tuple[Experiment, ...]) -> tuple[Experiment, ...]:
     settings = {x.claim.setting for x in chosen}
-    serving = tuple(e for e in experiments() if any(e.setting.serves(setting) for setting in settings))
-    return Docket(chosen, serving)
+    return tuple(e for e in known if any(e.setting.serves(setting) for setting in settings))
 
 
-def select(patterns: Sequence[str]) -> tuple[Listed, ...]:
-    """The catalogue's claims whose name, key or room matches a pattern; all without patterns. BadInput for no match."""
+@cache
+def analysis_of(file: str, skipped: tuple[int, ...] = (), limit: float = LIMIT) -> Analysis:
+    """What a user's file defines, read once in each process. Raises BadInput."""
+    return read_analysis(Path(file), limit, skipped)
+
+
+def select(patterns: Sequence[str], known: tuple[Listed, ...] | None = None) -> tuple[Listed, ...]:
+    """The claims (the catalogue's without any) whose name, key or room a pattern matches. BadInput for no match."""
+    known = catalogue() if known is None else known
     if not patterns:
-        return catalogue()
+        return known
     for pattern in patterns:
-        if not any(_matches(x, pattern) for x in catalogue()):
-            keys = ", ".join(dict.fromkeys(x.key for x in catalogue()))
+        if not any(_matches(x, pattern) for x in known):
+            keys = ", ".join(dict.fromkeys(x.key for x in known))
             raise BadInput(f"claim {pattern!r}: unknown; known are {keys}")
-    return tuple(x for x in catalogue() if any(_matches(x, pattern) for pattern in patterns))
+    return tuple(x for x in known if any(_matches(x, pattern) for pattern in patterns))
 
 
 def _matches(listed: Listed, pattern: str) -> bool:
     names = (listed.name, listed.key, listed.key.partition("/")[0])
     return any(fnmatch.fnmatchcase(name, pattern) for name in names)
-
-
-def load_file(path: Path) -> tuple[tuple[Listed, ...], tuple[Experiment, ...]]:
-    """The claims and experiments that a user's Python file defines. Raises BadInput, naming file and line."""
-    if not path.is_file():
-        raise BadInput(f"file {path}: no such file")
-    name = f"elbound_user_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise BadInput(f"file {path}: not a Python file; its name must end in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        # What the file prints is no part of a summary that is asked for as JSON.
-        with contextlib.redirect_stdout(sys.stderr):
-            spec.loader.exec_module(module)
-    except SyntaxError as failure:
-        where = f"{failure.filename or path}:{failure.lineno or 1}"
-        raise BadInput(f"{where}: syntax error: {failure.msg}") from None
-    except (Exception, SystemExit) as failure:
-        raise BadInput(f"{path}:{_line_in(path, failure)}: {type(failure).__name__}: {_one_line(failure)}") from None
-    known = {id(x.claim) for x in catalogue()}
-    listed = tuple(x for x in listed_in(module, path.stem) if id(x.claim) not in known)
-    if not listed:
-        raise BadInput(f"{path}: defines no Claim; assign one to a name, as in MY_BOUND = Claim(...)")
-    return listed, experiments_in(module)
-
-
-def _line_in(path: Path, failure: BaseException) -> int:
-    line, trace = 1, failure.__traceback__
-    while trace is not None:
-        if Path(trace.tb_frame.f_code.co_filename) == path:
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
-
-
-def _one_line(failure: BaseException) -> str:
-    return " ".join(str(failure).split())
 
 
 def entry_of(listed: Listed) -> Entry:
@@ -206,6 +185,8 @@ def entry_of(listed: Listed) -> Entry:
         faults=[],
         tight=claim.attained >= 0.95 or isinstance(claim.relation, Eq),
         repaired_by=claim.repaired_by,
+        where=listed.where,
+        relation={"<=": "<=", ">=": ">=", "==": "="}[claim.relation.rel_op],
         derivation=inspect.cleandoc(listed.doc),
     )
 

@@ -4,11 +4,13 @@ import json
 import math
 from collections.abc import Sequence
 from importlib.resources import files
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from sympy import Symbol
+from sympy import IndexedBase, Rational, Symbol
+from sympy.printing.str import StrPrinter
 
 import elbound.reports
 from elbound.impl.data import UserData
@@ -21,7 +23,7 @@ from elbound.properties.experiment import experiments
 from elbound.properties.experiments.limit_spectrum import BITS
 from elbound.theory import settings
 from elbound.theory.catalogue import Listed, at_data, catalogue, references
-from elbound.theory.claim import Setting, meaning
+from elbound.theory.claim import Claim, Fact, Setting, meaning
 from elbound.theory.evaluate import Evaluation
 from elbound.theory.symbols import delta, lambda_0
 
@@ -147,19 +149,78 @@ def _sharpest(listed: Listed) -> str:
 
 def _print_setting(setting: Setting, console: Console) -> None:
     console.print(Text(f"{setting.name}: {setting.title}"))
-    _print_lines([(str(x), meaning(x)) for x in setting.parameters], console, "parameters")
-    _print_lines([(str(x), meaning(x)) for x in setting.observables], console, "observables")
-    _print_lines([(x.name, x.meaning) for x in setting.facts], console, "facts")
-    names = ", ".join(x.name for x in catalogue() if setting.serves(x.claim.setting))
-    _print_lines([("", names)], console, "claims")
+    # A line of Python is copied, not read: it is not broken.
+    console.print(Text(f"from elbound.theory.settings import {constant(setting)}"), soft_wrap=True)
+    under = ", under an expectation" if setting.random else ""
+    for heading, letters in (("parameters", setting.parameters), (f"observables{under}", setting.observables)):
+        _print_lines([(_written(x), range_of(x), meaning(x)) for x in letters], console, heading)
+    _print_lines([(constant(x), x.meaning) for x in setting.facts], console, "facts")
+    serving = [x for x in experiments() if x.setting.serves(setting)]
+    _print_lines([(x.key, x.title) for x in serving], console, "experiments")
+    claims = [x for x in catalogue() if setting.serves(x.claim.setting)]
+    _print_lines([("", ", ".join(x.name for x in claims))], console, "claims")
+    units = dict.fromkeys(unit for x in claims if (unit := units_of(x)))
+    _print_lines([(unit,) for unit in units], console, "units")
+    if example := example_of(setting):
+        console.print(Text("\nfor example"))
+        console.print(Text(example), soft_wrap=True)
 
 
-def _print_lines(lines: list[tuple[str, str]], console: Console, heading: str = "") -> None:
+def constant(value: Setting | Fact) -> str:
+    """The name under which `elbound.theory.settings` has a setting or a fact."""
+    return next(name for name, known in vars(settings).items() if known == value and name.isupper())
+
+
+def _written(letter: Any) -> str:
+    return f"{letter}[...]" if isinstance(letter, IndexedBase) else str(letter)
+
+
+def range_of(letter: Any) -> str:
+    """The values a letter may take, by its assumptions, in words."""
+    known = letter.label if isinstance(letter, IndexedBase) else letter
+    kind = "whole number" if known.is_integer else "number"
+    ends = ((known.is_positive, "> 0"), (known.is_nonnegative, ">= 0"), (known.is_negative, "< 0"))
+    return " ".join([kind, *[end for holds, end in ends if holds][:1]])
+
+
+def units_of(listed: Listed) -> str:
+    """What a claim's module says of its units, in one line; empty where it says nothing."""
+    paragraphs = listed.doc.strip().split("\n\n")
+    return next((" ".join(x.split()).removeprefix("Units: ") for x in paragraphs if x.startswith("Units: ")), "")
+
+
+def example_of(setting: Setting) -> str:
+    """A line of Python that states a known claim of the setting, if possible with assumptions, the shortest of them."""
+    known = [x.claim for x in catalogue() if x.claim.setting == setting and not x.claim.is_rate]
+    lines = ((not claim.assuming, len(line := _line(claim)), line) for claim in known if not claim.is_finding)
+    return min(lines, default=(True, 0, ""))[-1]
+
+
+def _line(claim: Claim) -> str:
+    written = _Python().doprint
+    given = [constant(x) if isinstance(x, Fact) else written(claim.expanded(x)) for x in claim.assuming]
+    name = {"<=": "Le", ">=": "Ge", "==": "Eq"}[claim.relation.rel_op]
+    assuming = f", assuming=({', '.join(given)},)" if given else ""
+    return f"MINE = Claim({constant(claim.setting)}, {name}({written(claim.left)}, {written(claim.right)}){assuming})"
+
+
+class _Python(StrPrinter):  # type: ignore[misc]
+    """Expressions as Python; a fraction of Python's own integers would be a float."""
+
+    def _print_Rational(self, fraction: Rational) -> str:  # noqa: N802
+        return f"Rational({fraction.p}, {fraction.q})"
+
+
+def _print_lines(lines: Sequence[tuple[str, ...]], console: Console, heading: str = "") -> None:
+    """Aligned columns, the last of them wrapped; nothing for no lines."""
+    if not lines:
+        return
     if heading:
         console.print(Text(f"\n{heading}"))
     table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(no_wrap=True)
+    for _ in lines[0][1:]:
+        table.add_column(no_wrap=True)
     table.add_column()
-    for label, text in lines:
-        table.add_row(Text(label), Text(text))
+    for line in lines:
+        table.add_row(*map(Text, line))
     console.print(table)

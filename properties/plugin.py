@@ -1,10 +1,12 @@
-"""The pytest plugin: options --elbound-*, Hypothesis profiles, and one campaign that all tests of a session share.
+"""The pytest plugin: options --elbound-*, Hypothesis profiles, a user's analysis as tests, the catalogue's campaign.
 
-It is loaded wherever elbound is installed, so it imports nothing heavy and changes nothing unless asked.
+It is loaded wherever elbound is installed, so it imports nothing heavy and changes nothing unless asked: only a file
+that pytest collects anyway, that defines claims and no tests, is collected as an analysis.
 """
 
+import ast
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--elbound-device", choices=DEVICES, default="cpu", help="where models run; all: every one present")
     group.addoption("--elbound-claims", default="", metavar="PATTERN", help="judge only claims whose name matches")
     group.addoption("--elbound-report", default="", metavar="DIR", help="write ledger, summary and page there")
+    group.addoption(
+        "--elbound-limit", type=float, default=60.0, metavar="S", help="seconds for one claim at one configuration"
+    )
     group.addoption("--elbound-baseline", default="", metavar="FILE", help="a run that this one must not fall behind")
     group.addoption("--elbound-profile", choices=tuple(EXAMPLES), help="how hard to search (default: quick)")
 
@@ -36,6 +41,80 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.register_profile(f"elbound-{name}", profile)
     if chosen := config.getoption("--elbound-profile"):
         settings.load_profile(f"elbound-{chosen}")
+
+    limit = config.getoption("--elbound-limit")
+    if not 0.1 <= limit <= 86_400:
+        raise pytest.UsageError(f"--elbound-limit {limit:g}; allowed: seconds from 0.1 to 86400")
+    folder = config.getoption("--elbound-report")
+    if folder and not hasattr(config, "workerinput"):  # in xdist's workers nobody sees all tests
+        config.pluginmanager.register(Gathering(config, Path(folder)), "elbound-gathering")
+
+
+class Gathering:
+    """Writes the report of the analyses that were tested, when all their tests are done."""
+
+    def __init__(self, config: pytest.Config, folder: Path) -> None:
+        self.config, self.folder = config, folder
+        self.kept: dict[str, list[dict[str, object]]] = {}
+        self.pages: list[Path] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Takes what a test left, in whatever process it ran."""
+        if found := getattr(report, "elbound", None):
+            self.kept.setdefault(found["file"], []).extend(found["kept"])
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """One folder for one file, one below it for each of several."""
+        from elbound.properties.testing import write_report
+
+        for file, kept in self.kept.items():
+            folder = self.folder / Path(file).stem if len(self.kept) > 1 else self.folder
+            self.pages.append(write_report(self.config, file, kept, folder))
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Where the pages are."""
+        for page in self.pages:
+            terminalreporter.write_line(f"elbound report: {page}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Puts what a test of an analysis leaves into its report, which finds its way out of xdist's workers."""
+    report = yield
+    kept = getattr(item, "kept", None) if call.when == "call" and item.config.getoption("--elbound-report") else None
+    if kept:
+        report.elbound = {"file": str(item.path), "kept": kept}  # type: ignore[attr-defined]
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """A file of claims without tests is collected as an analysis."""
+    if not is_analysis(module_path):
+        return None
+    from elbound.properties.testing import AnalysisFile
+
+    return AnalysisFile.from_parent(parent, path=module_path)
+
+
+def is_analysis(path: Path) -> bool:
+    """Whether a file assigns a Claim to a name at its top, and defines no test; of a broken file, whether it might."""
+    source = path.read_text(encoding="utf-8", errors="replace")
+    if "Claim(" not in source or "elbound.theory" not in source:
+        return False
+    try:
+        statements = ast.parse(source).body
+    except (SyntaxError, ValueError):
+        return "def test_" not in source and "class Test" not in source
+    named = (x.name for x in statements if isinstance(x, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef))
+    if any(name.startswith(("test", "Test")) for name in named):
+        return False
+    given = (x.value for x in statements if isinstance(x, ast.Assign | ast.AnnAssign))
+    called = (x.func for x in given if isinstance(x, ast.Call))
+    return any((x.id if isinstance(x, ast.Name) else getattr(x, "attr", "")) == "Claim" for x in called)
 
 
 def pytest_report_header(config: pytest.Config) -> str:

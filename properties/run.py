@@ -5,11 +5,14 @@ import multiprocessing
 import os
 import platform
 import signal
+import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import connection
@@ -21,16 +24,23 @@ from rich.console import Console
 
 from elbound import __version__
 from elbound.impl.device import deterministic, keep_memory
-from elbound.properties.campaign import Outcome, Task, outcomes, tasks_of
-from elbound.properties.docket import PROFILES, BadInput, Brief, docket_of, papers
+from elbound.properties.campaign import Outcome, Task, outcomes, run_task, tasks_of
+from elbound.properties.docket import PROFILES, BadInput, Brief, analysis_of, docket_of, papers
 from elbound.properties.evidence.boundary import campaign
 from elbound.properties.evidence.budget import Budget
+from elbound.properties.limits import Stopped, Watch, stopped_in
+from elbound.properties.symbolic import Answer, Point, impossible, symbolic_checks
 from elbound.reports.ledger import Ledger, LedgerError
 from elbound.reports.render.page import render
+from elbound.reports.row import Row, Verdict
 from elbound.reports.summary import exit_code, summarise, write_summary
 from elbound.reports.table import Progress, show
 
 BOUNDARY_CLAIMS = 1_000
+# The kind of the entry in a ledger that stands for work which took too long.
+STOPPED = "stopped"
+# Seconds for all questions on one claim, each of which stops by itself after two.
+PATIENCE = 180.0
 LIBRARIES = ("torch", "numpy", "scipy", "sympy", "hypothesis", "cma", "python-flint")
 
 
@@ -78,11 +88,24 @@ def prepare(device: str) -> None:
     keep_memory()
 
 
-def serve(device: str) -> None:
-    """Prepares a worker process: an interrupt is its parent's to answer, and the parent's end is its own."""
+_watch: Watch | None = None
+
+
+def serve(device: str, notes: Path, limit: float) -> None:
+    """Prepares a worker process: an interrupt is its parent's to answer, and the parent's end is its own.
+
+    What takes longer than the limit ends the process too, with a note in the folder of what it was.
+    """
+    global _watch
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     prepare(device)
+    _watch = Watch(notes / str(os.getpid()), limit)
+
+
+def serve_task(brief: Brief, task: Task) -> Outcome:
+    """A task in a worker process, watched over."""
+    return run_task(brief, task, _watch)
 
 
 def _end_with_parent() -> None:
@@ -93,24 +116,102 @@ def _end_with_parent() -> None:
 
 
 @contextlib.contextmanager
-def judging(brief: Brief, tasks: list[Task], count: int) -> Iterator[Iterator[Outcome]]:
-    """The outcomes as they come, from single-threaded worker processes.
+def workers(brief: Brief, count: int, notes: Path) -> Iterator[ProcessPoolExecutor]:
+    """Single-threaded worker processes.
 
     Even a single worker is a process: in this one, Hypothesis's callback of the garbage collector can swallow an
     interrupt.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["elbound.properties.campaign"])
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=serve, initargs=(brief.context.device,))
+    context.set_forkserver_preload(["elbound.properties.ready"])
+    terms = (brief.context.device, notes, brief.limit)
+    with _broken_pipes_told():
+        pool = ProcessPoolExecutor(count, mp_context=context, initializer=serve, initargs=terms)
+        try:
+            yield pool
+        except BaseException:
+            # Whatever ended the run, nobody waits for the tasks under way.
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _broken_pipes_told() -> Iterator[None]:
+    """SIGPIPE ignored: the pool's own thread may be writing to a worker that has just ended, and must outlive it."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGPIPE"):
+        yield
+        return
+    before = signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     try:
-        yield outcomes(brief, tasks, pool)
-    except BaseException:
-        # Whatever ended the run, nobody waits for the tasks under way.
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
-        raise
+        yield
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        signal.signal(signal.SIGPIPE, before)
+
+
+def judging(brief: Brief, tasks: Sequence[Task], count: int) -> Generator[Outcome]:
+    """The outcomes as they come, from worker processes.
+
+    A claim or experiment that ended its process by taking too long becomes an error row and is left out from there on;
+    the tasks that are not finished begin again without it, in new processes.
+    """
+    waiting = list(tasks)
+    while waiting:
+        with tempfile.TemporaryDirectory() as notes:
+            try:
+                with workers(brief, min(count, len(waiting)), Path(notes)) as pool:
+                    for outcome in outcomes(brief, waiting, pool, serve_task):
+                        waiting.remove(outcome.task)
+                        yield outcome
+            except BrokenProcessPool:
+                stopped = {x.piece["stopped"]: x for x in stopped_in(Path(notes))}
+                if not stopped:
+                    raise
+                yield from (Outcome(Task(name, STOPPED), rows_of(x, brief), 0, 0) for name, x in stopped.items())
+                brief = replace(brief, without=(*brief.without, *stopped))
+        able = {task.name for task in tasks_of(brief)}
+        waiting = [task for task in waiting if task.name in able]
+
+
+def rows_of(stopped: Stopped, brief: Brief) -> tuple[Row, ...]:
+    """The error rows of work that took too long: of its claim, or of every claim of its experiment."""
+    piece, where = stopped.piece, stopped.place(brief.file)
+    defined = piece["where"] or where
+    reason = f"{defined}: time limit: {piece['stopped']} was still at work after {brief.limit:g} s, in {where}"
+    return tuple(unjudged(name, piece, reason, brief) for name in piece["claims"])
+
+
+def unjudged(claim: str, piece: Mapping[str, Any], reason: str, brief: Brief) -> Row:
+    """The error row of a claim at a configuration where nothing came of judging it."""
+    return Row(
+        claim=claim,
+        version="",
+        experiment=piece["experiment"],
+        origin=piece["origin"],
+        configuration=piece["configuration"],
+        parameters={},
+        verdict=Verdict.ERROR,
+        basis="",
+        reason=reason,
+        left=None,
+        right=None,
+        error=None,
+        ratio=None,
+        certified_ratio=None,
+        resolution=None,
+        log_e=None,
+        replicates=0,
+        device=brief.context.device,
+        dtype="float64",
+        epoch=brief.context.epoch,
+        data="",
+        curves={},
+        expected=False,
+        vacuous=False,
+        seconds=brief.limit,
+    )
 
 
 def facts_of(brief: Brief) -> dict[str, Any]:
@@ -121,6 +222,7 @@ def facts_of(brief: Brief) -> dict[str, Any]:
         "profile": brief.profile,
         "patterns": list(brief.patterns),
         "file": brief.file or "",
+        "problems": list(analysis_of(brief.file, limit=brief.limit).problems) if brief.file else [],
         "user_data": "" if data is None else f"{data.name}:{data.digest}",
         "device": brief.context.device,
         "dtype": "float64",
@@ -170,19 +272,57 @@ def carry_out(brief: Brief, place: Place, *, count: int, resume: bool, console: 
     started = time.perf_counter()
     with open_ledger(brief, place, resume=resume) as ledger:
         finished = ledger.finished_tasks()
+        brief = replace(brief, without=tuple(sorted(stopped_before(finished))))
         waiting = [task for task in tasks_of(brief) if task.name not in finished]
         if waiting:
-            with (
-                judging(brief, waiting, min(count, len(waiting))) as found,
-                Progress(len(waiting), console) as progress,
-            ):
+            with closing(judging(brief, waiting, count)) as found, Progress(len(waiting), console) as progress:
                 for outcome in found:
                     keep(ledger, outcome)
                     progress.finish(outcome.task.name, outcome.rows)
+        conclude(brief, ledger, count)
         boundary = _boundary(brief)
         spent = ledger.run.get("wall_s", 0.0) + time.perf_counter() - started
-        ledger.close_run({**_evidence(ledger), **boundary, "wall_s": round(spent, 2)})
+        ledger.close_run({**boundary, "wall_s": round(spent, 2)})
     return publish(place.ledger, place)
+
+
+def conclude(brief: Brief, ledger: Ledger, count: int) -> None:
+    """Adds what is known of a run once all its tasks are there, and closes it."""
+    problems = dict.fromkeys(ledger.run.get("problems", []))
+    if brief.file:
+        problems |= dict.fromkeys(describe(brief, ledger, count))
+    ledger.close_run({**_evidence(ledger), "problems": list(problems)})
+
+
+def describe(brief: Brief, ledger: Ledger, count: int) -> list[str]:
+    """Adds to the entries of a user's own claims what their right sides look like, and returns what is wrong with them.
+
+    What sympy does not come to an end with, though it is asked to, is left open.
+    """
+    listed, found = docket_of(brief).listed, dict[str, list[Answer]]()
+    judged = {x.name: [row for row in ledger.rows(claim=x.name, version="") if row.judged] for x in listed}
+    points = {name: [Point(dict(row.parameters), row.left, row.right) for row in rows] for name, rows in judged.items()}
+    with (
+        tempfile.TemporaryDirectory() as notes,
+        suppress(TimeoutError, BrokenProcessPool),
+        workers(brief, max(1, min(count, len(listed))), Path(notes)) as pool,
+    ):
+        asked = {name: pool.submit(symbolic_answers, brief, name, points[name]) for name in judged}
+        for name, future in asked.items():
+            found[name] = future.result(timeout=PATIENCE)
+    ledger.record_entries([replace(entry, symbolic=found.get(entry.name, ())) for entry in ledger.entries()])
+    return [problem for x in listed if (problem := impossible(x, points[x.name]))]
+
+
+def symbolic_answers(brief: Brief, name: str, points: Sequence[Point]) -> list[Answer]:
+    """The answers on one claim, in a worker process."""
+    return symbolic_checks(next(x.claim for x in docket_of(brief).listed if x.name == name), points)
+
+
+def stopped_before(finished: Iterable[str]) -> Iterator[str]:
+    """The claims and experiments that took too long in the finished part of a run."""
+    ending = f": {STOPPED} 0"
+    return (name.removesuffix(ending) for name in finished if name.endswith(ending))
 
 
 def keep(ledger: Ledger, outcome: Outcome) -> None:

@@ -10,12 +10,15 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
+from traceback import walk_tb
 from typing import Any, Final
 
 import numpy as np
 from sympy import Eq, Expr, Ge, IndexedBase
 from sympy.core.relational import Relational
 
+from elbound.properties.analysis import OWN_MODULE, line_in, one_line
 from elbound.properties.arithmetics import Enclosures, Floats, Replicates
 from elbound.properties.evidence.betting import (
     BoundedMeanZero,
@@ -28,9 +31,10 @@ from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.evidence.rates import Means, verdict_of_rate
 from elbound.properties.experiment import Along, Curve, Everywhere, Exact, Measurement, Sample, Series, Situation
+from elbound.properties.place import Rival
 from elbound.reports.row import UNDECIDED, Verdict
 from elbound.theory.claim import Claim
-from elbound.theory.evaluate import CannotEvaluate, Evaluation, Slope, symbols_of
+from elbound.theory.evaluate import Evaluation, Slope, symbols_of
 from elbound.theory.symbols import n
 
 # Sides that agree to this relative error cannot be told apart by any configuration: equality counts as support.
@@ -76,6 +80,14 @@ class Judgement:
     doubt: float = 0.0
 
 
+def failed(failure: Exception) -> Judgement:
+    """The judgement of what raised an exception; with file and line where it came through a user's own file."""
+    frames = (frame for frame, _ in walk_tb(failure.__traceback__))
+    own = [x for x in frames if str(x.f_globals.get("__name__", "")).startswith(OWN_MODULE)]
+    where = f"{Path(own[-1].f_code.co_filename).name}:{line_in(own[-1].f_code.co_filename, failure)}: " if own else ""
+    return Judgement(Verdict.ERROR, reason=f"{where}{type(failure).__name__}: {one_line(failure)}")
+
+
 class Trial:
     """One measurement at one configuration, on which any number of claims and wrong versions are judged.
 
@@ -97,8 +109,22 @@ class Trial:
             if isinstance(self.measurement, Series) and claim.is_rate:
                 return self._rate(claim, self.measurement)
             return self._exact(claim)
-        except (CannotEvaluate, ValueError, ArithmeticError, KeyError, RuntimeError) as failure:
-            return Judgement(Verdict.ERROR, reason=f"{type(failure).__name__}: {' '.join(str(failure).split())}")
+        except Exception as failure:  # a user's experiment, drawing only now, may raise anything
+            return failed(failure)
+
+    def bound(self, rival: Rival) -> float | None:
+        """What a known claim allows the left side it is compared on; None where it says nothing, or no number."""
+        if rival.claim.broken_assumption(self.situation.values, self.situation.facts):
+            return None
+        try:
+            if not bool(_single(self._enclosed(rival.factor)).low > 0):
+                return None
+            if not isinstance(self.measurement, Sample):
+                return _middle(_single(self._enclosed(rival.bound)))
+            drawn = [part(rival.bound) for part in self._draws("screen", self.budget.screen_replicates)]
+        except Exception:  # whatever stands in the way, there is nothing to compare with
+            return None
+        return float(np.mean(drawn))
 
     def challenge(self, mutant: Claim, claim: Claim | None, doubt: float = 0.0) -> Judgement:
         """The verdict on a mutant at the least cost: looked at first, weighed where it looks more broken than ever.
@@ -119,8 +145,8 @@ class Trial:
             if not look.broken:
                 return look.judgement(0.0)
             seen = self._doubt(mutant)
-        except (CannotEvaluate, ValueError, ArithmeticError, KeyError, RuntimeError) as failure:
-            return Judgement(Verdict.ERROR, reason=f"{type(failure).__name__}: {' '.join(str(failure).split())}")
+        except Exception as failure:  # a user's experiment, drawing only now, may raise anything
+            return failed(failure)
         judgement = replace(self.judge(mutant), doubt=seen) if seen > max(doubt, WEIGHED) else look.judgement(seen)
         return judgement if judgement.verdict is Verdict.REFUTED else replace(judgement, reason=UNDECIDED)
 
@@ -177,10 +203,15 @@ class Trial:
             reason = "the relation is not affine in what is random, and expectations alone were computed"
             return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=reason)
         left, right = _single(self._enclosed(claim.left)), _single(self._enclosed(claim.right))
+        for name, side in (("left", left), ("right", right)):
+            if math.isnan(_middle(side)):
+                raise ValueError(f"the {name} side is anything between -inf and inf: not a number")
         verdict, reason = _compare(claim.relation, left, right)
         basis = self.measurement.basis if isinstance(self.measurement, Exact) else "exact"
         small, large = (right, left) if isinstance(claim.relation, Ge) else (left, right)
         scale = small if _middle(small) < 0 and _middle(large) < 0 else large
+        # A lower bound that is not even positive says nothing of what cannot be negative.
+        empty = isinstance(claim.relation, Ge) and bool(right.high <= 0) and claim.left.is_nonnegative is True
         return Judgement(
             verdict,
             basis=basis if verdict is not Verdict.CONSISTENT else "",
@@ -191,6 +222,7 @@ class Trial:
             ratio=None if scale.contains(0.0) else _part(_middle(small), _middle(large)),
             certified_ratio=None if scale.contains(0.0) else _part(float(small.low), float(large.high)),
             resolution=1.0 + _relative_error(left, right),
+            vacuous=empty,
         )
 
     # Evidence
@@ -551,7 +583,8 @@ def _single(interval: Interval) -> Interval:
 
 
 def _middle(interval: Interval) -> float:
-    return float(interval.middle)
+    """A number in the interval, near its middle; NaN for the whole line."""
+    return math.nan if math.isinf(interval.low) and math.isinf(interval.high) else float(interval.middle)
 
 
 def _means(value: Any) -> Any:

@@ -3,7 +3,7 @@
 import enum
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import ClassVar
 
@@ -51,6 +51,7 @@ class Row(Document):
     left, right are the two sides with the measurement's error; ratio is left / right in the direction of the
     relation, certified_ratio its certified lower end; log_e the log of the evidence against the claim.
     curves hold what a plot over an index needs ("x", "observed", "bound", "low", "high").
+    rivals hold what known claims, by name, allow the same left side here, the claim itself among them.
     expected is True where refutation is what must happen.
 
     Raises ValueError: a field has the wrong type.
@@ -81,6 +82,7 @@ class Row(Document):
     expected: bool
     vacuous: bool
     seconds: float
+    rivals: Mapping[str, float] = field(default_factory=dict)
 
     READERS: ClassVar[Mapping[str, Reader]] = {
         "claim": text,
@@ -108,6 +110,7 @@ class Row(Document):
         "expected": flag,
         "vacuous": flag,
         "seconds": number,
+        "rivals": mapping(number),
     }
     TAGGED: ClassVar[frozenset[str]] = frozenset({"configuration"})
 
@@ -131,6 +134,8 @@ class Entry(Document):
     assumptions: mappings with "text" and "latex". papers: mappings with "sentence" (the id of a sentence of
     the run) and "relation" (carries, qualifies or contradicts). tight: the claim must reach its ratio floor
     on its equality instances. repaired_by: for a finding, the condition that makes the statement true.
+    where: file and line of a claim of a user's own; symbolic: questions about its right side, with "answer" and
+    "how" it was found (symbolic, numeric or open).
     derivation: how the statement is obtained, as plain text.
 
     Raises ValueError: a field has the wrong type.
@@ -154,6 +159,9 @@ class Entry(Document):
     tight: bool
     repaired_by: str
     derivation: str
+    where: str = ""
+    relation: str = "<="
+    symbolic: Sequence[Mapping[str, str]] = ()
 
     READERS: ClassVar[Mapping[str, Reader]] = {
         "key": text,
@@ -173,6 +181,9 @@ class Entry(Document):
         "faults": several(text),
         "tight": flag,
         "repaired_by": text,
+        "where": text,
+        "relation": among("<=", ">=", "="),
+        "symbolic": several(record(question=text, answer=text, how=among("symbolic", "numeric", "open"))),
         "derivation": text,
     }
 

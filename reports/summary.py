@@ -8,12 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from elbound.reports.document import integer, mapping, number, plain, record, scalar, several, text
+from elbound.reports.place import places_of
 from elbound.reports.power import tally, tried
 from elbound.reports.row import JUDGED, Entry, Row, Verdict
 
 SCHEMA = 1
 NOT_JUDGED = "not judged"
 INSTANCE = "instance: "
+# A bound is loose when no configuration came within this factor of attaining it, and says nothing when none came within
+# the other.
+LOOSE = 0.5
+EMPTY = 1e-6
+# How far a sampled ratio may lie above its mean, in standard errors, before a claim is not called loose.
+STANDARD_ERRORS = 6
 
 _RUN = {
     "started": (text, ""),
@@ -29,6 +36,8 @@ _RUN = {
     "boundary_judged": (integer, 0),
     "boundary_refuted": (integer, 0),
     "versions": (mapping(scalar), {}),
+    "file": (text, ""),
+    "problems": (several(text), ()),
 }
 _PAPERS = several(record(id=text, paper=text, sentence=text, standing=text))
 
@@ -68,6 +77,8 @@ def condense(
             findings.append(_finding(entry, versions))
     known = facts(run)
     shown = {name: known[name] for name in _RUN}
+    # A path of the user's machine is of no use to other readers.
+    shown["file"] = shown["file"].replace("\\", "/").rpartition("/")[2]
     shown["data"] = shown["data"] or _total(claim["data"] for claim in claims)
     return {"schema": SCHEMA, "run": shown, "claims": claims, "findings": findings}
 
@@ -210,7 +221,7 @@ def _claim(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> dict[str, Any
         "source": entry.source,
         "verdict": verdict_of(rows),
         "basis": basis_of(rows),
-        "vacuous": bool(judged) and all(row.vacuous for row in judged),
+        "vacuous": is_vacuous(judged),
         # an error in a wrong version leaves the claim as unexamined as one in the claim itself
         "configurations": {str(verdict): counts[verdict] for verdict in Verdict} | {"error": _errors(versions)},
         "instances": {name: row.ratio for name, row in instances_of(rows).items()},
@@ -222,7 +233,37 @@ def _claim(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> dict[str, Any
         "mutants": {"named": named, "ladder": tally(versions)},
         "data": dict(sorted(Counter(row.data for row in judged if row.data).items())),
         "witness": _witnesses(rows),
+        "loose": is_loose(judged),
+        "where": entry.where,
+        "symbolic": [dict(answer) for answer in entry.symbolic],
+        "place": [place.plain for place in places_of(entry, rows)],
     }
+
+
+def is_vacuous(judged: Sequence[Row]) -> bool:
+    """Whether the claim says nothing where it was judged: true whatever is measured, or a million times too large."""
+    if all(row.vacuous for row in judged):
+        return bool(judged)
+    return _at_most(EMPTY, [row for row in judged if not row.vacuous])
+
+
+def is_loose(judged: Sequence[Row]) -> bool:
+    """Whether the ratio of its two sides certainly stays below one half on every configuration that was judged."""
+    return not is_vacuous(judged) and _at_most(LOOSE, judged)
+
+
+def _at_most(level: float, judged: Sequence[Row]) -> bool:
+    """Whether every known ratio, and some is positive, is below a level by more than its error."""
+    ratios = [_largest_ratio(row) for row in judged if row.ratio is not None]
+    return max(ratios, default=0.0) > 0 and max(ratios) < level
+
+
+def _largest_ratio(row: Row) -> float:
+    """The ratio with its error: of an enclosure half its width, of a sample several standard errors."""
+    assert row.ratio is not None
+    sides = [abs(side) for side in (row.left, row.right) if side is not None]
+    error = (row.error or 0.0) * (STANDARD_ERRORS if row.replicates else 1)
+    return row.ratio + error / max(sides) if sides and max(sides) > 0 else row.ratio
 
 
 def _finding(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
@@ -259,7 +300,8 @@ def unanswered(summary: Mapping[str, Any]) -> bool:
     """Whether something could not be judged, or there was nothing to judge."""
     both = [*summary["claims"], *summary["findings"]]
     errors = any(claim["configurations"]["error"] for claim in summary["claims"])
-    return not both or errors or any(one["verdict"] in (NOT_JUDGED, Verdict.ERROR) for one in both)
+    unknown = any(one["verdict"] in (NOT_JUDGED, Verdict.ERROR) for one in both)
+    return not both or errors or unknown or bool(summary["run"]["problems"])
 
 
 def unexpected(summary: Mapping[str, Any]) -> bool:
@@ -294,6 +336,8 @@ def headline(summary: Mapping[str, Any]) -> str:
     if unjudged := sum(one["verdict"] == NOT_JUDGED for one in [*claims, *findings]):
         said.append(f"{count(unjudged, 'statement')} could not be judged")
     errors = sum(claim["configurations"]["error"] for claim in claims)
+    if problems := len(summary["run"]["problems"]):
+        said.append(f"{count(problems, 'problem')} in {summary['run']['file']}")
     if errors := errors + sum(finding["verdict"] == Verdict.ERROR for finding in findings):
         said.append(f"{count(errors, 'error')}")
     return "; ".join(said) + "."

@@ -1,5 +1,6 @@
 """The outcome of a run on a terminal: a table of claims, a table of findings, and progress while it runs."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from elbound.reports.row import JUDGED, LADDER, Row, Verdict
-from elbound.reports.summary import NOT_JUDGED, headline
+from elbound.reports.summary import NOT_JUDGED, count, headline
 
 _STYLES = {
     "supported": "green",
@@ -40,8 +41,8 @@ def claims_table(summary: Mapping[str, Any]) -> Table:
         named = claim["mutants"]["named"]
         judged = sum(claim["configurations"][verdict] for verdict in JUDGED)
         table.add_row(
-            _said(claim["key"] if claim["part"] is None else f"{claim['key']}/{claim['part']}"),
-            _verdict(claim["verdict"], _basis(claim) + (", vacuous" if claim["vacuous"] else "")),
+            _said(_name(claim)),
+            _verdict(claim["verdict"], _basis(claim) + _weakness(claim)),
             f"{judged:,}",
             figure(claim["sharpest"]["ratio"]),
             figure(claim["sharpest"]["certified_ratio"]),
@@ -52,6 +53,39 @@ def claims_table(summary: Mapping[str, Any]) -> Table:
 
 def _basis(claim: Mapping[str, Any]) -> str:
     return f", {claim['basis']}" if claim["verdict"] in (Verdict.SUPPORTED, Verdict.REFUTED) and claim["basis"] else ""
+
+
+def _weakness(claim: Mapping[str, Any]) -> str:
+    return ", vacuous" if claim["vacuous"] else ", loose" if claim["loose"] and claim["verdict"] != "refuted" else ""
+
+
+def details(claim: Mapping[str, Any], file: str) -> list[str]:
+    """What `check` says of one claim beyond the table: witness, form of the bound, place among known claims."""
+    lines = [f"{_name(claim)} ({claim['where']})"]
+    if witness := (claim["witness"] or {}).get("smallest"):
+        at = ", ".join(f"{name} = {_short(value)}" for name, value in witness["configuration"].items())
+        sides = f"left {figure(witness['left'])}, right {figure(witness['right'])}, ratio {figure(witness['ratio'])}"
+        lines += [f"  witness: {sides} on {witness['experiment']} at {at}"]
+        lines += [f"  replay:  elbound replay {witness['identity']} {file}"]
+    for answer in claim["symbolic"]:
+        flag = " (numeric)" if answer["how"] == "numeric" else ""
+        lines.append(f"  {answer['question']}: {answer['answer']}{flag}")
+    for place in claim["place"] if claim["verdict"] != Verdict.REFUTED else ():
+        both = f"of {count(place['configurations'], 'configuration')}"
+        shares = f"tighter on {place['tighter']:.0%}, looser on {place['looser']:.0%} {both}"
+        alone = f"; that one is silent on {place['alone']:,} more" if place["alone"] else ""
+        lines.append(f"  beside {place['claim']}: {place['word']} ({shares}{alone})")
+    if not claim["place"] and claim["verdict"] != NOT_JUDGED:
+        lines.append("  beside the catalogue: no known claim bounds the same left side")
+    return lines
+
+
+def _name(claim: Mapping[str, Any]) -> str:
+    return str(claim["key"] if claim["part"] is None else f"{claim['key']}/{claim['part']}")
+
+
+def _short(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def findings_table(summary: Mapping[str, Any]) -> Table:
@@ -91,6 +125,10 @@ def show(summary: Mapping[str, Any], console: Console, report: Path | str) -> No
         if survivors:
             console.print(_said(f"{claim['key']}: not refuted: {', '.join(survivors)}"), style="yellow")
     run = summary["run"]
+    for claim in summary["claims"] if run["file"] else ():
+        console.print(Text("\n").join(map(_said, details(claim, run["file"]))), soft_wrap=True)
+    for problem in run["problems"]:
+        console.print(_said(problem), style=_STYLES["error"], soft_wrap=True)
     console.print(Text(headline(summary), "bold"))
     achieved, allowed = run["achieved_false_refutation_bound"], run["alpha_suite"]
     console.print(f"Chance of any false refutation in this run: at most {achieved:.3g} (allowed {allowed:.3g}).")
@@ -98,6 +136,14 @@ def show(summary: Mapping[str, Any], console: Console, report: Path | str) -> No
         refuted = run["boundary_refuted"]
         console.print(f"Claims exactly at their bound: {judged:,} judged besides, {refuted or 'none'} refuted.")
     console.print(Text(f"Report: {report}"))
+
+
+def _kind(row: Row) -> tuple[str, ...]:
+    """What tells a row from those that would say the same again: of errors file and line, and what it is."""
+    where, _, what = row.reason.partition(": ")
+    if row.verdict is Verdict.ERROR and re.fullmatch(r".*\.py:\d+", where):
+        return (where, what.partition(":")[0])
+    return (row.claim, row.version, row.verdict, "" if row.verdict is Verdict.REFUTED else where)
 
 
 class Progress:
@@ -108,6 +154,7 @@ class Progress:
         self._console = console
         self._done = 0
         self._verdicts: Counter[str] = Counter()
+        self._told: set[tuple[str, ...]] = set()
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._bar = Bar(*columns, console=console, transient=True) if console.is_terminal else None
         self._line: TaskID | None = None
@@ -125,13 +172,14 @@ class Progress:
             self._bar.stop()
 
     def finish(self, task: str, rows: Iterable[Row]) -> None:
-        """Counts one finished task; refutations that were not asked for and errors are told at once."""
+        """Counts one finished task; of each claim the first error and the first unexpected refutation are told."""
         for row in rows:
             if row.version.startswith(LADDER):
                 continue
             unexpected = row.verdict is Verdict.REFUTED and not row.expected
             self._verdicts["unexpectedly refuted" if unexpected else str(row.verdict)] += 1
-            if unexpected or row.verdict is Verdict.ERROR:
+            if (unexpected or row.verdict is Verdict.ERROR) and (key := _kind(row)) not in self._told:
+                self._told.add(key)
                 said = f"{row.verdict}: {row.claim} {row.version} ({row.identity}) {row.reason}"
                 self._console.print(_said(" ".join(said.split())), style=_STYLES[row.verdict])
         self._done += 1

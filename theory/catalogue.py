@@ -19,12 +19,16 @@ ROOMS = ("landscape", "smoothness", "estimators", "descent", "importance", "tang
 
 @dataclass(frozen=True)
 class Listed:
-    """A claim under its key: the module's path, and the claim's own part where the module holds several."""
+    """A claim under its key: the module's path, and the claim's own part where the module holds several.
+
+    `where` is file and line of a claim of a user's own.
+    """
 
     key: str
     part: str | None
     claim: Claim
     doc: str
+    where: str = ""
 
     @property
     def name(self) -> str:
@@ -38,9 +42,14 @@ class Listed:
 def listed_in(module: ModuleType, key: str) -> tuple[Listed, ...]:
     """The claims a module defines, in the order of their definition; one that bears the module's name has no part."""
     found = {name: x for name, x in vars(module).items() if isinstance(x, Claim) and not name.startswith("_")}
-    own = module.__name__.rpartition(".")[2].upper()
-    parts = {name: None if name == own or len(found) == 1 else name.lower().replace("_", "-") for name in found}
+    own, alone = module.__name__.rpartition(".")[2], len(found) == 1
+    parts = {name: part_of(name, alone=alone, module=own) for name in found}
     return tuple(Listed(key, parts[name], claim, module.__doc__ or "") for name, claim in found.items())
+
+
+def part_of(name: str, *, alone: bool, module: str) -> str | None:
+    """A claim's own part of its key; none where it is alone in its module or bears the module's name in capitals."""
+    return None if alone or name == module.upper() else name.lower().replace("_", "-")
 
 
 def _modules() -> Iterator[tuple[str, str]]:

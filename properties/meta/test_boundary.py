@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.special import ndtr, ndtri
-from scipy.stats import norm
 
 from elbound.properties.evidence import boundary
 from elbound.properties.evidence.betting import BoundedMeanZero, EProcess, MeanAtMostOne
@@ -32,7 +31,7 @@ def test_a_boundary_law_has_mean_zero_and_keeps_its_ends(law: Law, shape: float)
         return float(law(np.array([u, v]), np.array(shape)))
 
     def weighed(x: float, v: float) -> float:
-        return stake(float(ndtr(x)), v) * float(norm.pdf(x))
+        return stake(float(ndtr(x)), v) * math.exp(-x * x / 2) / math.sqrt(2 * math.pi)
 
     # One law depends on v, through whether it lies below this.
     right = 0.01 + 0.98 * shape
@@ -41,7 +40,11 @@ def test_a_boundary_law_has_mean_zero_and_keeps_its_ends(law: Law, shape: float)
     mean = 0.0
     for v, weight in ((right / 2, right), ((1 + right) / 2, 1 - right)):
         found, _ = quad(
-            lambda x, v=v: stake(float(ndtr(x)), v) * float(norm.pdf(x)), -8.2, 8.2, points=points, limit=500
+            lambda x, v=v: stake(float(ndtr(x)), v) * math.exp(-x * x / 2) / math.sqrt(2 * math.pi),
+            -8.2,
+            8.2,
+            points=points,
+            limit=500,
         )
         mean += weight * found
     assert mean == pytest.approx(0, abs=1e-7)

@@ -46,12 +46,12 @@ def test_the_summary_has_exactly_the_names_of_schema_1(summary: dict[str, Any]) 
     assert summary["schema"] == 1
     assert " ".join(summary["run"]) == (
         "started wall_s profile device dtype epoch data executions alpha_suite achieved_false_refutation_bound"
-        " boundary_judged boundary_refuted versions"
+        " boundary_judged boundary_refuted versions file problems"
     )
     for claim in summary["claims"]:
         assert " ".join(claim) == (
             "key part setting statement latex standing source verdict basis vacuous configurations instances"
-            " sharpest mutants data witness"
+            " sharpest mutants data witness loose where symbolic place"
         )
         assert list(claim["configurations"]) == [str(verdict) for verdict in Verdict]
         assert claim["sharpest"].keys() == {"ratio", "certified_ratio", "at"}

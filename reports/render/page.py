@@ -16,6 +16,7 @@ from elbound.reports.compare import Change, Comparison, notes
 from elbound.reports.compare import headline as compared
 from elbound.reports.document import Scalar
 from elbound.reports.ledger import Ledger
+from elbound.reports.place import Place, places_of
 from elbound.reports.power import FAMILIES, score, tally, tried
 from elbound.reports.render import plots
 from elbound.reports.row import Entry, Row, Verdict
@@ -25,6 +26,8 @@ from elbound.reports.summary import (
     group,
     headline,
     instances_of,
+    is_loose,
+    is_vacuous,
     sharpest_of,
     smallest_of,
     strongest_of,
@@ -99,6 +102,8 @@ def page(
             state=_STATES[unexpected(summary), unanswered(summary)],
             run=facts(run),
             run_data=summary["run"]["data"],
+            file=summary["run"]["file"],
+            problems=summary["run"]["problems"],
             closed=closed,
             papers=listed,
             sentences={sentence["id"]: sentence["sentence"] for sentence in facts(run)["papers"]},
@@ -226,6 +231,7 @@ def _view(entry: Entry, versions: Mapping[str, Sequence[Row]], papers: Mapping[s
     where = anchor(entry.name)
     verdict = verdict_of(rows)
     bases = Counter(row.basis for row in judged if row.basis)
+    places = places_of(entry, rows) if verdict != Verdict.REFUTED else []
     named = [_version(name, versions.get(name, [])) for name in versions_of(entry, versions)]
     return {
         "entry": entry,
@@ -245,7 +251,9 @@ def _view(entry: Entry, versions: Mapping[str, Sequence[Row]], papers: Mapping[s
         "killed": sum(version["killed"] for version in named),
         "ladder": tally(versions),
         "reasons": _reasons(versions),
-        "figures": _figures(where, rows),
+        "figures": [*_figures(where, rows), *_comparisons(where, places)],
+        "places": places,
+        "weak": "vacuous" if is_vacuous(judged) else "loose" if is_loose(judged) and verdict != Verdict.REFUTED else "",
     }
 
 
@@ -301,6 +309,11 @@ def _pictures(rows: Sequence[Row]) -> list[plots.Figure]:
         if row.version == "" and row.judged and {"observed", "bound"} <= row.curves.keys():
             followed.setdefault((row.experiment, row.origin), []).append(row)
     drawn = (plots.together(f"picture{i}", group) for i, group in enumerate(followed.values()))
+    return [figure for figure in drawn if figure is not None]
+
+
+def _comparisons(where: str, places: Sequence[Place]) -> list[plots.Figure]:
+    drawn = (plots.beside(f"{where}.beside{i}", place.rival, place.pairs) for i, place in enumerate(places))
     return [figure for figure in drawn if figure is not None]
 
 

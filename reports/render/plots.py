@@ -183,6 +183,27 @@ def scatter(identity: str, rows: Sequence[Row]) -> Figure | None:
     return Figure(svg, caption)
 
 
+def beside(identity: str, rival: str, pairs: Sequence[Point]) -> Figure | None:
+    """A claim's right side against that of a known claim, log-log, with the line where both agree; None if none fits.
+
+    The pairs are (row, right side of the claim, right side of the known one).
+    """
+    drawn = [(row, known, own) for row, own, known in pairs if 0 < own < math.inf and 0 < known < math.inf]
+    if not drawn:
+        return None
+    shown = _thin(drawn)
+    sides = [side for _, p, q in shown for side in (p, q)]
+    x, y = _axes(sides, sides, log=(True, True))
+    dots = "".join(f"M{_px(x.at(p))} {_px(y.at(q))}h0" for _, p, q in shown)
+    body = f'<path class="one" d="{_path([(x.start, y.start), (x.stop, y.stop)])}"/><path class="dot" d="{dots}"/>'
+    described = f"{len(shown)} dots, one for each configuration, with the line on which both bounds are the same."
+    svg = _frame(identity, "This bound against a known one", described, ("known bound", "this bound"), x, y, body)
+    caption = f"This bound against that of {rival}, configuration by configuration; on the dashed line they agree."
+    if len(shown) < len(pairs):
+        caption += f" {len(shown):,} of {len(pairs):,} drawn."
+    return Figure(svg, caption)
+
+
 def _scatter_caption(both: int, drawn: int, shown: int, *, refuted: bool) -> str:
     caption = "Each dot is one configuration" + (", each cross a refuted one" if refuted else "")
     caption += "; on the dashed line both sides are equal."

@@ -1,0 +1,194 @@
+"""A user's own file: the claims and experiments it defines, statement by statement.
+
+A statement that fails is a problem with file and line; the others still count, unless they ask for what it would have
+defined.
+"""
+
+import __future__
+
+import ast
+import contextlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+
+from elbound.properties.experiment import Experiment, experiments
+from elbound.properties.limits import TimeLimit, stopped_after
+from elbound.properties.spaces import Space
+from elbound.theory.catalogue import Listed, catalogue, part_of
+from elbound.theory.claim import Claim, Setting
+
+# The name of a user's file as a module: what its frames in a traceback are known by.
+OWN_MODULE = "elbound_user_"
+NEEDED = {"key": str, "title": str, "setting": Setting, "space": Space, "instances": dict}
+
+
+class BadInput(ValueError):
+    """Something a user gave cannot be used; the message is one line that says what, and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What a user's file defines, its problems in words, and the lines of the statements that failed."""
+
+    listed: tuple[Listed, ...]
+    experiments: tuple[Experiment, ...]
+    problems: tuple[str, ...] = ()
+    failed: tuple[int, ...] = ()
+
+
+def read_analysis(path: Path, limit: float, skipped: tuple[int, ...] = ()) -> Analysis:
+    """Runs the file, every statement for at most `limit` seconds, without the statements at the skipped lines.
+
+    Raises BadInput, naming file and line, for a file that is no Python or defines no claim.
+    """
+    reading = _Reading(path, _tree(path))
+    # What the file prints is no part of a summary that is asked for as JSON.
+    with contextlib.redirect_stdout(sys.stderr):
+        for statement in reading.tree.body:
+            if statement.lineno not in skipped:
+                reading.run(statement, limit)
+    return reading.analysis()
+
+
+def _tree(path: Path) -> ast.Module:
+    if not path.is_file():
+        raise BadInput(f"file {path}: no such file")
+    if path.suffix != ".py":
+        raise BadInput(f"file {path}: not a Python file; its name must end in .py")
+    try:
+        return ast.parse(path.read_bytes(), str(path))
+    except SyntaxError as failure:
+        raise BadInput(f"{path}:{failure.lineno or 1}: syntax error: {failure.msg}") from None
+    except (ValueError, RecursionError, MemoryError) as failure:
+        raise BadInput(f"{path}:1: not Python: {one_line(failure)}") from None
+
+
+def one_line(failure: BaseException) -> str:
+    """What an exception says, on one line."""
+    return " ".join(str(failure).split())
+
+
+def line_in(path: Path | str, failure: BaseException) -> int:
+    """The innermost line of a file that an exception came through; 0 for none."""
+    line, trace = 0, failure.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+@dataclass
+class _Reading:
+    """The namespace of a file as its statements run, and what is remarkable about them."""
+
+    path: Path
+    tree: ast.Module
+    module: ModuleType = field(init=False)
+    flags: int = 0
+    lines: dict[str, int] = field(default_factory=dict)  # of the statement that bound a name last
+    claims: dict[str, tuple[Claim, int]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    failed: list[int] = field(default_factory=list)
+    missing: dict[str, int] = field(default_factory=dict)  # names that failed statements would have bound
+
+    def __post_init__(self) -> None:
+        name = OWN_MODULE + self.path.stem
+        self.module = ModuleType(name, ast.get_docstring(self.tree, clean=False))
+        self.module.__file__ = str(self.path)
+        sys.modules[name] = self.module
+
+    def at(self, line: int) -> str:
+        return f"{self.path}:{line}"
+
+    def run(self, statement: ast.stmt, limit: float) -> None:
+        if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
+            self.flags |= sum(getattr(__future__, alias.name).compiler_flag for alias in statement.names)
+            return
+        known = dict(vars(self.module))
+        try:
+            with stopped_after(limit):
+                code = compile(ast.Module([statement], []), str(self.path), "exec", self.flags, dont_inherit=True)
+                exec(code, vars(self.module))
+        except TimeLimit as failure:
+            line = line_in(self.path, failure) or statement.lineno
+            self._fail(statement, f"{self.at(line)}: time limit: still running after {limit:g} s")
+        except SyntaxError as failure:
+            raise BadInput(f"{self.at(failure.lineno or 1)}: syntax error: {failure.msg}") from None
+        except (Exception, SystemExit) as failure:
+            line = line_in(self.path, failure) or statement.lineno
+            wanted = getattr(failure, "name", None) if isinstance(failure, NameError) else None
+            said = f"{self.at(line)}: {type(failure).__name__}: {one_line(failure)}"
+            self._fail(
+                statement,
+                f"{said}, which line {self.missing[wanted]} failed to define" if wanted in self.missing else said,
+            )
+        for name, value in vars(self.module).items():
+            if known.get(name) is not value:
+                self._bound(name, value, statement.lineno)
+
+    def _fail(self, statement: ast.stmt, said: str) -> None:
+        self.problems.append(said)
+        self.failed.append(statement.lineno)
+        self.missing |= dict.fromkeys(_names(statement), statement.lineno)
+
+    def _bound(self, name: str, value: object, line: int) -> None:
+        self.lines[name] = line
+        if not isinstance(value, Claim) or name.startswith("_") or any(value is x.claim for x in catalogue()):
+            return
+        twin = next((other for other in self.claims if other.lower() == name.lower()), None)
+        if twin is None:
+            self.claims[name] = (value, line)
+        else:
+            first = self.claims[twin][1]
+            self.problems.append(f"{self.at(line)}: claim {name}: the claim {twin} of line {first} has the same key")
+
+    def analysis(self) -> Analysis:
+        listed, own = tuple(self._listed()), tuple(self._experiments())
+        if not listed and self.problems:
+            raise BadInput(self.problems[0])
+        if not listed:
+            raise BadInput(f"{self.path}: defines no Claim; assign one to a name, as in MY_BOUND = Claim(...)")
+        self.problems += self._unserved(listed, own)
+        return Analysis(listed, own, tuple(self.problems), tuple(self.failed))
+
+    def _listed(self) -> Iterator[Listed]:
+        for name, (claim, line) in self.claims.items():
+            part = part_of(name, alone=len(self.claims) == 1, module=self.path.stem)
+            yield Listed(self.path.stem, part, claim, self.module.__doc__ or "", f"{self.path.name}:{line}")
+
+    def _experiments(self) -> Iterator[Experiment]:
+        found = {name: x for name, x in vars(self.module).items() if isinstance(x, Experiment)}
+        taken = {x.key: "in the catalogue" for x in experiments()}
+        for name, experiment in found.items():
+            where = f"{self.at(self.lines.get(name, 1))}: experiment {name}"
+            wrong = [part for part, kind in NEEDED.items() if not isinstance(getattr(experiment, part, None), kind)]
+            if wrong:
+                told = ", ".join(f"{part} (a {NEEDED[part].__name__})" for part in wrong)
+                self.problems.append(f"{where}: needs {told}")
+            elif experiment.key in taken:
+                self.problems.append(
+                    f"{where}: the key {experiment.key!r} is that of an experiment {taken[experiment.key]}"
+                )
+            else:
+                taken[experiment.key] = f"by {name} above"
+                yield experiment
+
+    def _unserved(self, listed: tuple[Listed, ...], own: tuple[Experiment, ...]) -> Iterator[str]:
+        serving = (*experiments(), *own)
+        for x in listed:
+            if not any(experiment.setting.serves(x.claim.setting) for experiment in serving):
+                yield f"{x.where}: claim {x.name}: no experiment on the setting {x.claim.setting.name}; define one here"
+
+
+def _names(statement: ast.stmt) -> Iterator[str]:
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.alias):
+            yield (node.asname or node.name).partition(".")[0]

@@ -1,0 +1,156 @@
+"""A user's analysis as tests: one for each claim and experiment, one for each claim's wrong versions.
+
+Each test judges its own claim in a worker process of its own, so tests may be chosen, ordered and spread over processes
+as any others, and one that takes too long ends alone.
+"""
+
+import os
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from elbound.impl.device import resolve
+from elbound.properties.analysis import BadInput
+from elbound.properties.campaign import Outcome, Task, tasks_of
+from elbound.properties.docket import Brief, analysis_of, docket_of, select
+from elbound.properties.experiment import Context
+from elbound.properties.run import Place, conclude, default_workers, judging, keep, open_ledger, publish
+from elbound.reports.row import Row, Verdict
+from elbound.theory.catalogue import Listed
+
+# What a test leaves for the report of its session: task, rows, executions and confirmations, as JSON, because they may
+# have to leave their process.
+Kept = dict[str, Any]
+
+
+def brief_of(config: pytest.Config, file: str) -> Brief:
+    """What the options of a session ask of a file. Raises UsageError for a device that is not there."""
+    option = config.getoption
+    try:
+        device = resolve("auto" if option("--elbound-device") == "all" else option("--elbound-device")).type
+    except ValueError as failure:
+        raise pytest.UsageError(str(failure)) from None
+    limit = option("--elbound-limit")
+    failed = analysis_of(file, limit=limit).failed
+    return Brief(option("--elbound-profile") or "quick", (), Context(device=device), file, failed, limit)
+
+
+class AnalysisFile(pytest.File):
+    """A file of claims, collected as tests."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """The problems of the file, then its claims, each on every experiment that serves it."""
+        option = self.config.getoption
+        pattern = option("--elbound-claims")
+        try:
+            found = analysis_of(str(self.path), limit=option("--elbound-limit"))
+            chosen = select((pattern,) if pattern else (), found.listed)
+        except BadInput as failure:
+            raise self.CollectError(str(failure)) from None
+        for problem in found.problems:
+            said = problem.removeprefix(f"{self.path.parent}{os.sep}")
+            yield ProblemItem.from_parent(self, name=f"{self.path.name} has no problem: {said}", said=said)
+        brief = brief_of(self.config, str(self.path))
+        for listed in chosen:
+            others = tuple(f"claim {x.name}" for x in found.listed if x is not listed)
+            yield from self._of(listed, replace(brief, without=others))
+
+    def _of(self, listed: Listed, brief: Brief) -> Iterator[pytest.Item]:
+        serving = [x.key for x in docket_of(brief).experiments if x.setting.serves(listed.claim.setting)]
+        if listed.claim.is_finding:
+            yield FallItem.from_parent(self, name=f"{listed.name} falls", brief=brief, keys=serving, version="")
+            return
+        for key in serving:
+            yield ClaimItem.from_parent(self, name=f"{listed.name} stands on {key}", brief=brief, keys=[key])
+        for wrong in listed.claim.versions:
+            name = f"{listed.name} falls as {wrong}"
+            yield FallItem.from_parent(self, name=name, brief=brief, keys=serving, version=f"wrong: {wrong}")
+
+
+class ProblemItem(pytest.Item):
+    """A statement of the file that failed."""
+
+    def __init__(self, *, said: str, **given: Any) -> None:
+        super().__init__(**given)
+        self.said = said
+
+    def runtest(self) -> None:
+        pytest.fail(self.said, pytrace=False)
+
+
+class JudgingItem(pytest.Item):
+    """A test that judges one claim on some experiments."""
+
+    def __init__(self, *, brief: Brief, keys: Sequence[str], **given: Any) -> None:
+        super().__init__(**given)
+        self.brief, self.keys = brief, keys
+        self.kept: list[Kept] = []
+
+    def rows(self) -> Generator[Row]:
+        """The rows, as they come; kept for the report of the session."""
+        tasks = [task for task in tasks_of(self.brief) if task.experiment in self.keys]
+        with closing(judging(self.brief, tasks, 1)) as found:
+            for outcome in found:
+                rows = [row.to_json() for row in outcome.rows]
+                counts = {"executions": outcome.executions, "confirmations": outcome.confirmations}
+                self.kept.append({"task": f"{self.name}, {outcome.task.name}", "rows": rows, **counts})
+                yield from outcome.rows
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, 0, self.name
+
+
+class ClaimItem(JudgingItem):
+    """No configuration of one experiment refutes the claim."""
+
+    def runtest(self) -> None:
+        rows = list(self.rows())
+        own = [row for row in rows if not row.version]
+        bad = [row for row in own if row.verdict in {Verdict.REFUTED, Verdict.ERROR}]
+        if bad:
+            pytest.fail(told(bad, self.path), pytrace=False)
+        if not any(row.judged for row in own):
+            reasons = ", ".join(sorted({row.reason for row in own}))
+            pytest.skip(f"no configuration of {self.keys[0]} meets the assumptions: {reasons}")
+
+
+class FallItem(JudgingItem):
+    """Some configuration refutes a wrong version, or a finding."""
+
+    def __init__(self, *, version: str, **given: Any) -> None:
+        super().__init__(**given)
+        self.version = version
+
+    def runtest(self) -> None:
+        judged = 0
+        with closing(self.rows()) as rows:
+            for row in rows:
+                if row.version == self.version and row.verdict is Verdict.REFUTED:
+                    return
+                judged += row.version == self.version and row.judged
+        pytest.fail(f"not refuted, though judged on {judged} configurations or more", pytrace=False)
+
+
+def told(rows: Sequence[Row], path: Path) -> str:
+    """What a person needs to see of rows that should not be there: the simplest, and how many more."""
+    row = min(rows, key=lambda row: (row.origin != "shrunk", len(row.configuration), row.identity))
+    at = ", ".join(f"{name} = {value}" for name, value in row.configuration.items())
+    sides = f"left {row.left:.6g}, right {row.right:.6g}" if row.left is not None and row.right is not None else ""
+    lines = [f"{row.verdict} on {row.experiment} at {at}", sides, row.reason, f"all of it: elbound check {path.name}"]
+    return "\n".join(line for line in lines if line)
+
+
+def write_report(config: pytest.Config, file: str, kept: Sequence[Kept], folder: Path) -> Path:
+    """Ledger, summary and page of what the tests of a file judged; returns where the page is."""
+    brief, place = brief_of(config, file), Place(folder)
+    with open_ledger(brief, place, resume=False) as ledger:
+        for x in kept:
+            rows = tuple(Row.from_json(row) for row in x["rows"])
+            keep(ledger, Outcome(Task(x["task"], "test"), rows, x["executions"], x["confirmations"]))
+        conclude(brief, ledger, default_workers())
+    publish(place.ledger, place)
+    return place.page
