@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS := 1
 
-.PHONY: verify test lint bench baseline clean
+.PHONY: verify test lint bench mutate baseline clean
 
 verify: $(VENV)/.ready
 	$(BIN)/elbound verify
@@ -22,6 +22,15 @@ bench: $(VENV)/.ready
 	$(BIN)/python -m elbound.properties.benchmarks.sgd_step
 	$(BIN)/python -m elbound.properties.benchmarks.tangent_gram
 	$(BIN)/python -m elbound.properties.benchmarks.deep_step
+	$(BIN)/python -m elbound.properties.benchmarks.adversary
+	$(BIN)/python -m elbound.properties.benchmarks.refutation_time
+
+# Changes the evidence core's source in place, one mutant after another, and puts it back: commit first. Takes hours.
+mutate: $(VENV)/.mutation
+	$(BIN)/cosmic-ray init --force .ci/mutation.toml .mutation.sqlite
+	$(BIN)/cr-filter-operators .mutation.sqlite .ci/mutation.toml
+	PATH=$(abspath $(BIN)):$$PATH $(BIN)/cosmic-ray exec .ci/mutation.toml .mutation.sqlite
+	$(BIN)/cr-report --surviving-only --show-diff .mutation.sqlite
 
 baseline: $(VENV)/.ready
 	$(BIN)/elbound verify --output .baseline
@@ -36,6 +45,10 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 $(VENV)/.lint: $(VENV)/.ready
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[lint]"
+	touch $@
+
+$(VENV)/.mutation: $(VENV)/.ready
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[mutation]"
 	touch $@
 
 clean:

@@ -58,7 +58,7 @@ def main(patterns: list[str]) -> int:
     often = 0
     with ProcessPoolExecutor(default_workers(), mp_context=get_context("forkserver")) as pool:
         known = dict(zip(serving, pool.map(at_instances, serving), strict=True))
-        home = {name: max(serving, key=lambda key, name=name: known[key].get(name, 0.0)) for name in claims}
+        home = {name: max((known[key].get(name, 0.0), key) for key in serving)[1] for name in claims}
         for key in dict.fromkeys(home.values()):
             runs = list(pool.map(reached, [key] * len(SEEDS), SEEDS))
             for name in (x for x in claims if home[x] == key):

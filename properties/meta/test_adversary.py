@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import pytest
 from sympy import Le
 
@@ -120,7 +121,7 @@ def test_an_edge_is_where_what_is_admitted_ends() -> None:
     for last in (0, 1, 40, 99):
         assert edge(space, lambda p, last=last: p[0] <= last, (0, 0), 0, 99) == last  # type: ignore[misc]
     assert edge(space, lambda p: p[1] == 0, (3, 0), 1, 1) == 0
-    random = adversary.np.random.default_rng(0)
+    random = np.random.default_rng(0)
     assert {corner(space, lambda p: p[0] <= 40, (9, 1), random)[0] for _ in range(20)} == {0, 40}
 
 

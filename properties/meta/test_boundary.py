@@ -1,6 +1,7 @@
 """Claims at their bound: the laws have mean zero, nothing true is refuted, and what is false falls."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ SHAPES = (0.003, 0.2, 0.5, 0.8, 0.997)
 
 
 # Where a law jumps or bends, so that quadrature looks there.
-JUMPS = {
+JUMPS: dict[Law, Callable[[float], float]] = {
     boundary.two_point: lambda shape: 1 / (1 + 10 ** (6 * shape - 3)),
     boundary.heavy_within_range: lambda shape: 1e3 ** -(1.1 + 2 * shape),
     boundary.skewed: lambda shape: 10 ** -(0.31 + 2.7 * shape),

@@ -186,7 +186,11 @@ def test_a_finding_that_no_longer_falls_exits_1() -> None:
 
 
 def test_a_claim_refuted_at_its_bound_exits_1_and_the_campaign_is_printed() -> None:
-    for judged, refuted, said in ((0, 0, ""), (1_000, 0, "1,000 judged besides, none"), (1_000, 2, "besides, 2 refuted")):
+    for judged, refuted, said in (
+        (0, 0, ""),
+        (1_000, 0, "1,000 judged besides, none"),
+        (1_000, 2, "besides, 2 refuted"),
+    ):
         run = {**synthetic.RUN, "boundary_judged": judged, "boundary_refuted": refuted}
         summary = summarise(*synthetic.clean(), run)
         assert exit_code(summary) == (refuted > 0)
