@@ -657,6 +657,7 @@ def test_each_process_finds_a_plain_violation() -> None:
 def test_the_refuting_threshold_spends_the_whole_budget_and_no_more() -> None:
     # One product and one quotient, rounded.
     assert BUDGET.refute == pytest.approx(1e13, rel=4 * UNIT)
+    assert Budget(alpha_suite=0.3, max_claims=2, max_executions=1).refute == pytest.approx(2 / 0.3, rel=4 * UNIT)
     every = BUDGET.max_claims * BUDGET.max_executions
     assert BUDGET.achieved(every, every) == pytest.approx(BUDGET.alpha_suite, rel=4 * UNIT)
 
@@ -678,8 +679,8 @@ def test_the_thresholds_are_what_the_guarantee_was_derived_for() -> None:
     ("name", "allowed", "refused"),
     [
         ("alpha_suite", (1e-300, 0.5, 1 - 1e-9), (-0.5, 0.0, 1.0, 2.0, math.nan)),
-        ("screen", (1.001, 1e300), (-2.0, 0.5, 1.0, math.inf, math.nan)),
-        ("support", (1.001, 1e300), (-2.0, 0.5, 1.0, math.inf, math.nan)),
+        ("screen", (1.001, 1e300), (-2.0, 0.5, 1.0, float("inf"), math.nan)),
+        ("support", (1.001, 1e300), (-2.0, 0.5, 1.0, float("inf"), math.nan)),
         ("max_claims", (1, 7), (0, -1)),
         ("max_executions", (1, 7), (0, -1)),
         ("screen_replicates", (32, 320), (0, -32, 31, 33)),
