@@ -3,13 +3,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS := 1
 
-.PHONY: verify test browser lint bench baseline clean
+.PHONY: verify test browser lint bench mutate baseline clean
 
 verify: $(VENV)/.ready
 	$(BIN)/elbound verify
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 browser: $(VENV)/.browser
 	$(BIN)/python -m pytest -q -m browser
@@ -25,6 +25,15 @@ bench: $(VENV)/.ready
 	$(BIN)/python -m elbound.properties.benchmarks.sgd_step
 	$(BIN)/python -m elbound.properties.benchmarks.tangent_gram
 	$(BIN)/python -m elbound.properties.benchmarks.deep_step
+	$(BIN)/python -m elbound.properties.benchmarks.adversary
+	$(BIN)/python -m elbound.properties.benchmarks.refutation_time
+
+# Changes the evidence core's source in place, one mutant after another, and puts it back: commit first. Takes hours.
+mutate: $(VENV)/.mutation
+	$(BIN)/cosmic-ray init --force .ci/mutation.toml .mutation.sqlite
+	$(BIN)/cr-filter-operators .mutation.sqlite .ci/mutation.toml
+	PATH=$(abspath $(BIN)):$$PATH $(BIN)/cosmic-ray exec .ci/mutation.toml .mutation.sqlite
+	$(BIN)/cr-report --surviving-only --show-diff .mutation.sqlite
 
 baseline: $(VENV)/.ready
 	$(BIN)/elbound verify --output .baseline
@@ -45,6 +54,10 @@ $(VENV)/.browser: $(VENV)/.ready
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[browser]"
 	@command -v chromium || command -v google-chrome || { apt-get update -qq && apt-get install -qq -y chromium; } || \
 		{ echo "browser: no chromium on PATH, and none could be installed; install chromium" >&2; exit 2; }
+	touch $@
+
+$(VENV)/.mutation: $(VENV)/.ready
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[mutation]"
 	touch $@
 
 clean:

@@ -31,8 +31,9 @@ MOVED: Final = 1e-9
 WORTH: Final = 1e-4
 # Rounds without a gain before a climb ends, and generations before CMA-ES does.
 PATIENCE: Final = 3
-WEIGHTS: Final = (1e-2, 1e2)
 EXPLORED: Final = 50
+# How unlikely and how likely an axis may become.
+WEIGHTS: Final = (1e-2, 1e2)
 # The part of the evaluations that goes into the opening.
 OPENING: Final = 0.4
 # Bisection for the edge of what is admitted stops at this part of the axis, as a power of two.

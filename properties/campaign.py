@@ -31,7 +31,8 @@ from elbound.reports.row import JUDGED, LADDER, UNDECIDED, Row, Verdict
 from elbound.theory.catalogue import Listed
 from elbound.theory.claim import Claim
 
-EXAMPLES_PER_TASK = 40
+# Of one search, and searches of one task.
+EXAMPLES, PARTS = 40, 3
 SHRINKS = 200
 
 
@@ -67,7 +68,7 @@ def tasks_of(brief: Brief) -> list[Task]:
             continue
         others.append(Task(experiment.key, "instances"))
         examples = math.ceil(profile.examples * experiment.share)
-        searches += [Task(experiment.key, "search", j) for j in range(math.ceil(examples / EXAMPLES_PER_TASK))]
+        searches += [Task(experiment.key, "search", j) for j in range(math.ceil(examples / (PARTS * EXAMPLES)))]
         climbs = math.ceil(profile.adversary * experiment.share) >= GENERATION
         if climbs and any(_attackable(x.claim) for x in docket.trying(experiment)):
             others.append(Task(experiment.key, "adversary"))
@@ -85,7 +86,9 @@ def run_task(brief: Brief, task: Task, watch: Watch | None = None) -> Outcome:
             bench.instances()
         case "search":
             examples = math.ceil(PROFILES[brief.profile].examples * experiment.share)
-            bench.search(task.part, min(EXAMPLES_PER_TASK, examples - task.part * EXAMPLES_PER_TASK))
+            # One bench for several searches: a version that fell in the first is not judged again in the others.
+            for part in range(task.part * PARTS, min((task.part + 1) * PARTS, math.ceil(examples / EXAMPLES))):
+                bench.search(part, min(EXAMPLES, examples - part * EXAMPLES))
         case "adversary":
             bench.adversary(Effort.of(PROFILES[brief.profile].adversary, experiment.share))
     return Outcome(task, bench.finished(), bench.executions, bench.confirmations)

@@ -209,7 +209,7 @@ class Trial:
         verdict, reason = _compare(claim.relation, left, right)
         basis = self.measurement.basis if isinstance(self.measurement, Exact) else "exact"
         small, large = (right, left) if isinstance(claim.relation, Ge) else (left, right)
-        scale = small if _middle(small) < 0 and _middle(large) < 0 else large
+        ratio, certified = _ratios(small, large)
         # A lower bound that is not even positive says nothing of what cannot be negative.
         empty = isinstance(claim.relation, Ge) and bool(right.high <= 0) and claim.left.is_nonnegative is True
         return Judgement(
@@ -219,8 +219,8 @@ class Trial:
             left=_middle(left),
             right=_middle(right),
             error=float(left.width + right.width) / 2,
-            ratio=None if scale.contains(0.0) else _part(_middle(small), _middle(large)),
-            certified_ratio=None if scale.contains(0.0) else _part(float(small.low), float(large.high)),
+            ratio=ratio,
+            certified_ratio=certified,
             resolution=1.0 + _relative_error(left, right),
             vacuous=empty,
         )
@@ -599,6 +599,16 @@ def _middles(value: Interval | Curve) -> Any:
     if isinstance(value, Interval):
         return value.middle
     return lambda index: Interval.of(value(Interval.of(index))).middle
+
+
+def _ratios(small: Interval, large: Interval) -> tuple[float | None, float | None]:
+    """The smaller side over the larger, in the middle and at least, turned over as in `_part`; None with zero near."""
+    below = bool(large.high < 0)
+    if large.contains(0.0) or (below and small.contains(0.0)):
+        return None, None
+    if below and bool(small.high < 0):
+        return _quotient(_middle(large), _middle(small)), _quotient(float(large.high), float(small.low))
+    return _quotient(_middle(small), _middle(large)), _quotient(float(small.low), float(large.high))
 
 
 def _part(small: float, large: float) -> float | None:

@@ -31,47 +31,42 @@ CEILING: Final = 1e200
 def two_point(u: Floats, shape: Floats) -> Floats:
     """y = c with probability 1 / c, else 0; c from 1.001 to 1001."""
     top = 1 + 10 ** (6 * shape - 3)
-    return np.where(u[0] < 1 / top, top - 1, -1.0)
+    return np.asarray(np.where(u[0] < 1 / top, top - 1, -1.0))
 
 
 def exponential(u: Floats, shape: Floats) -> Floats:
     """y exponential, mixed with the constant 1."""
-    stake: Floats = shape * (-np.log1p(-u[0]) - 1)
-    return stake
+    return np.asarray(shape * (-np.log1p(-u[0]) - 1))
 
 
 def lognormal(u: Floats, shape: Floats) -> Floats:
     """log y normal, of standard deviation 0.1 to 2.1."""
     deviation = 0.1 + 2 * shape
-    stake: Floats = np.expm1(deviation * ndtri(u[0]) - deviation**2 / 2)
-    return stake
+    return np.asarray(np.expm1(deviation * ndtri(u[0]) - deviation**2 / 2))
 
 
 def heavy_within_range(u: Floats, shape: Floats) -> Floats:
     """y Pareto of index 1.1 to 3.1, cut at a thousand times its least value: E min(X, c) = (a - c^(1-a)) / (a - 1)."""
     index, cut = 1.1 + 2 * shape, 1e3
     mean = (index - cut ** (1 - index)) / (index - 1)
-    stake: Floats = np.minimum(u[0] ** (-1 / index), cut) / mean - 1
-    return stake
+    return np.asarray(np.minimum(u[0] ** (-1 / index), cut) / mean - 1)
 
 
 def random_right_side(u: Floats, shape: Floats) -> Floats:
     """left - right over its sure bound 1: an exponential left against a two-valued right of the same mean."""
     mean = 0.01 + 0.98 * shape
-    stake: Floats = -mean * np.log1p(-u[0]) - (u[1] < mean)
-    return stake
+    return np.asarray(-mean * np.log1p(-u[0]) - (u[1] < mean))
 
 
 def symmetric(u: Floats, shape: Floats) -> Floats:
     """Uniform on [-c, c], of sure ends -1 and 1."""
-    stake: Floats = (0.01 + 0.99 * shape) * (2 * u[0] - 1)
-    return stake
+    return np.asarray((0.01 + 0.99 * shape) * (2 * u[0] - 1))
 
 
 def skewed(u: Floats, shape: Floats) -> Floats:
     """Two values with mean zero, the one above up to a thousand times rarer, of sure ends -1 and 1."""
     rare = 10 ** -(0.31 + 2.7 * shape)
-    return np.where(u[0] < rare, 1.0, -rare / (1 - rare))
+    return np.asarray(np.where(u[0] < rare, 1.0, -rare / (1 - rare)))
 
 
 ONE_SIDED: Final[tuple[Law, ...]] = (two_point, exponential, lognormal, heavy_within_range, random_right_side)

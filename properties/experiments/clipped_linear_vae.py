@@ -17,7 +17,7 @@ class ClippedRun(Experiment):
     key = "descent/clipped-linear-vae"
     title = "simulated runs, exact quantities along each"
     setting = CLIPPED_LINEAR_VAE_RUN
-    share = 0.5
+    share = 0.3
     space = run_space(200, 0.3, 2.6)
     instances = {
         "spiked, B=K=1": SMALL,

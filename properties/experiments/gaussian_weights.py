@@ -23,7 +23,7 @@ class GaussianELBO(Experiment):
     key = "tangent/gaussian-weights"
     title = "Gaussian weights trained on the negative ELBO"
     setting = settings.GAUSSIAN_WEIGHTS
-    share = 0.4
+    share = 0.15
     space = Space(
         (
             Choice("data", ("spherical", "digits")),

@@ -83,7 +83,7 @@ class PerceptronKernel(Experiment):
     key = "tangent/perceptron-kernel"
     title = "torch.func as oracle"
     setting = settings.PERCEPTRON_KERNEL
-    share = 0.5
+    share = 0.3
     space = Space(
         (
             Choice("activation", ("erf", "ReLU")),

@@ -16,7 +16,7 @@ class StoppedRun(Experiment):
     key = "descent/stopped-linear-vae"
     title = "simulated runs until an exit, none discarded"
     setting = STOPPED_LINEAR_VAE_RUN
-    share = 0.25
+    share = 0.15
     space = run_space(400, 0.3, 2.6)
     instances = {
         "spiked, B=4": SMALL | {"B": 4},

@@ -106,7 +106,7 @@ class InferenceRuns(Experiment):
     key = "descent/variational-inference"
     title = "simulated runs, exact quantities along each"
     setting = BBVI_RUN
-    share = 0.5
+    share = 0.3
     space = Space(
         (
             bundled(),

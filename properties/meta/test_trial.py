@@ -4,6 +4,7 @@ Replicates come from laws of known mean, drawn by Philox keyed by the test's nam
 chance of at most 1 / Budget().refute = 1e-13; the planted violations are so gross that missing them is rarer still.
 """
 
+import math
 from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from sympy import Eq, Expr, Ge, IndexedBase, Le, Rational, Sum, Symbol, log
 from sympy.core.relational import Relational
 
+from elbound.properties import trial
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import At, Everywhere, Exact, Sample, Series, Situation, Steps, Tail
@@ -76,6 +78,7 @@ def test_enclosures_decide_what_they_can(relation: Relational, low: float, high:
     sides = (found.right, found.left) if relation.lhs == p else (found.left, found.right)
     assert sides == pytest.approx((middle, 1.0), rel=4 * EPS)
     assert found.error == pytest.approx(radius, abs=4 * EPS)
+    assert found.resolution == pytest.approx(1 + 2 * radius / max(middle, 1.0), rel=8 * EPS)
 
 
 def test_ratios_of_exact_sides_point_from_the_claim_and_are_certain() -> None:
@@ -91,6 +94,52 @@ def test_ratios_of_exact_sides_point_from_the_claim_and_are_certain() -> None:
     assert below.certified_ratio is not None
     assert below.certified_ratio <= 1 / 2.1
     assert judged(Claim(STILL, Le(X, p + q)), value).ratio is None
+
+
+def test_enclosures_that_touch_contradict_nothing() -> None:
+    low, high = Interval.between(0.0, 1.0), Interval.between(1.0, 2.0)
+    for relation, left, right, verdict in (
+        (Le(X, p), high, low, Verdict.CONSISTENT),
+        (Le(X, p), low, high, Verdict.SUPPORTED),
+        (Ge(X, p), low, high, Verdict.CONSISTENT),
+        (Ge(X, p), high, low, Verdict.SUPPORTED),
+        (Eq(X, p), low, high, Verdict.CONSISTENT),
+        (Eq(X, p), high, low, Verdict.CONSISTENT),
+    ):
+        assert trial._compare(relation, left, right) == (verdict, "")
+
+
+def test_sides_agree_up_to_and_with_the_named_relative_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    left, right = Interval.between(1.0, 1.25), Interval.between(1.125, 1.5)
+    error = trial._relative_error(left, right)
+    # Widths 1/4 and 3/8 against the larger middle, 21/16; each width is rounded up once.
+    assert error == pytest.approx((1 / 4 + 3 / 8) / (21 / 16), rel=4 * EPS)
+    for agreement, verdict in ((error, Verdict.SUPPORTED), (error * (1 - EPS), Verdict.CONSISTENT)):
+        monkeypatch.setattr(trial, "AGREEMENT", agreement)
+        assert trial._compare(Le(X, p), left, right)[0] is verdict
+    assert trial._relative_error(Interval.of(0.0), Interval.of(0.0)) == 0
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "part"),
+    [(1, 2, 0.5), (-2, -1, 0.5), (-1, -2, 2.0), (1, -2, -0.5), (-1, 2, -0.5), (0, -1, 0.0), (0.5, -1, -0.5)],
+)
+def test_the_part_of_the_larger_side_depends_on_the_signs(small: float, large: float, part: float) -> None:
+    assert trial._part(small, large) == part
+    assert trial._ratios(Interval.of(small), Interval.of(large))[0] == (part if small else None)
+
+
+def test_nothing_is_a_part_of_zero_or_of_what_may_be_zero() -> None:
+    assert trial._part(-1, 0) is None
+    assert trial._part(math.inf, 2) is None
+    near = Interval.between(-1.0, 0.5)
+    for small in (Interval.of(1.0), Interval.of(-2.0)):
+        assert trial._ratios(small, near) == (None, None)
+    assert trial._ratios(Interval.between(-1.0, 0.0), Interval.of(-2.0)) == (None, None)
+    assert trial._ratios(Interval.between(-1.0, 0.0), Interval.of(2.0)) == (-0.25, -0.5)
+    assert trial._ratios(Interval.of(-2.0), Interval.between(-1.0, 0.0)) == (None, None)
+    # From zero away by a third of one, on either side.
+    assert trial._ratios(Interval.of(1.0), Interval.between(0.5, 1.5)) == (1.0, 1.0 / 1.5)
 
 
 def test_ratios_of_negative_sides_are_above_one_where_the_claim_is_violated() -> None:
