@@ -428,7 +428,7 @@ def _middle(interval: Interval) -> float:
 
 
 def _ratios(small: Interval, large: Interval) -> tuple[float | None, float | None]:
-    """The smaller side over the larger, in the middle and at least, turned over as in `_part`; None where zero is near."""
+    """The smaller side over the larger, in the middle and at least, turned over as in `_part`; None beside zero."""
     below = bool(large.high < 0)
     if large.contains(0.0) or (below and small.contains(0.0)):
         return None, None
