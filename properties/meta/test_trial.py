@@ -19,7 +19,7 @@ from elbound.properties import trial
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import At, Everywhere, Exact, Sample, Series, Situation, Steps, Tail
-from elbound.properties.trial import Judgement, Trial
+from elbound.properties.trial import Judgement, Trial, _Bet
 from elbound.reports.row import Verdict
 from elbound.theory.claim import Claim, Fact, Setting
 from elbound.theory.evaluate import Exceeds, Slope
@@ -428,6 +428,45 @@ def test_the_certified_ratio_is_below_the_true_one_and_the_resolution_is_what_li
     assert found.resolution == pytest.approx(found.ratio / found.certified_ratio, rel=8 * EPS)
     # The spread of this law is 0.1; six deviations of the mean of a screen's replicates, on either side.
     assert found.ratio == pytest.approx(ratio, rel=2 * 6 * 0.1 / 0.25 / Budget().screen_replicates ** 0.5)
+
+
+@pytest.mark.parametrize(
+    ("screened", "confirmed", "verdict", "stages"),
+    [
+        (-1e-9, 9.0, Verdict.SUPPORTED, ["screen"]),
+        (0.0, 0.0, Verdict.REFUTED, ["screen", "confirm"]),
+        (0.0, -1e-9, Verdict.SUPPORTED, ["screen", "confirm"]),
+        (5.0, 5.0, Verdict.REFUTED, ["screen", "confirm"]),
+    ],
+)
+def test_a_refutation_reaches_the_screen_and_then_its_own_threshold_on_fresh_noise(
+    screened: float, confirmed: float, verdict: Verdict, stages: list[str], noise: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Peaks as far above the logarithm of the threshold as said; supported is what the ranges make of small values."""
+    read: list[str] = []
+    run, budget = _Bet.run, Budget()
+
+    def scripted(bet: _Bet, parts: Any, threshold: float) -> Any:
+        process, sides = run(bet, parts, math.inf)
+        if threshold in {budget.screen, budget.refute}:
+            read.append("screen" if threshold == budget.screen else "confirm")
+            process.peak = math.log(threshold) + (screened if threshold == budget.screen else confirmed)
+        return process, sides
+
+    monkeypatch.setattr(_Bet, "run", scripted)
+    found = judged(Claim(MOVING, Le(X, p)), sampled(noise, {X: beta_law(0.25)}), {p: 0.75})
+    assert (found.verdict, read) == (verdict, stages)
+    assert found.confirmed == ("confirm" in stages)
+    assert found.replicates == (budget.confirm_replicates if found.confirmed else budget.screen_replicates)
+
+
+def test_the_error_is_that_of_the_mean_difference(noise: Any) -> None:
+    measurement = sampled(noise, {X: beta_law(0.25), Y: beta_law(0.5)})
+    found = judged(Claim(MOVING, Le(X, Y)), measurement)
+    drawn = measurement.draw("screen", 0, Budget().screen_replicates)
+    difference = np.asarray(drawn[X]) - np.asarray(drawn[Y])
+    # Two passes over 256 numbers.
+    assert found.error == pytest.approx(difference.std() / 16, rel=600 * EPS)
 
 
 def test_negative_means_have_a_ratio_below_one_and_nothing_certified(noise: Any) -> None:
