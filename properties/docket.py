@@ -35,7 +35,7 @@ class Profile:
 PROFILES = {
     "quick": Profile("quick", examples=24, adversary=0),
     "default": Profile("default", examples=120, adversary=128),
-    "thorough": Profile("thorough", examples=2_000, adversary=2_000, boundary_seeds=100),
+    "thorough": Profile("thorough", examples=4_000, adversary=2_000, boundary_seeds=100),
 }
 
 

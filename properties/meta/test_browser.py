@@ -68,7 +68,7 @@ class Visit:
         self.page.goto(path.as_uri())
 
     def shown(self) -> int:
-        return self.page.locator("article:visible").count()
+        return int(self.page.locator("article:visible").count())
 
 
 def test_the_page_is_silent_asks_for_nothing_and_every_link_resolves(browser: "Browser", report: Path) -> None:
