@@ -137,6 +137,7 @@ def test_nothing_is_a_part_of_zero_or_of_what_may_be_zero() -> None:
         assert trial._ratios(small, near) == (None, None)
     assert trial._ratios(Interval.between(-1.0, 0.0), Interval.of(-2.0)) == (None, None)
     assert trial._ratios(Interval.between(-1.0, 0.0), Interval.of(2.0)) == (-0.25, -0.5)
+    assert trial._ratios(Interval.of(-1.0), Interval.of(0.5)) == (-2.0, -2.0)
     assert trial._ratios(Interval.of(-2.0), Interval.between(-1.0, 0.0)) == (None, None)
     # From zero away by a third of one, on either side.
     assert trial._ratios(Interval.of(1.0), Interval.between(0.5, 1.5)) == (1.0, 1.0 / 1.5)
