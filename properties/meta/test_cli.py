@@ -4,7 +4,6 @@ Every run is a process of its own. The long ones are all started at the first te
 the many short ones are forks of a process that has imported the command already, since most of their time is imports.
 """
 
-import contextlib
 import json
 import os
 import shutil
@@ -30,7 +29,8 @@ from elbound.reports.row import Row, Verdict
 ELBOUND = (sys.executable, "-m", "elbound.properties")
 TIMEOUT = 300
 AT_ONCE = 2
-ATTEMPTS = 5
+# A shell's background jobs ignore interrupts, and so would all that they start, these tests' runs among them.
+LISTENING = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 # Four tasks of a second or so each, two claims with wrong versions, equalities and a finding among them.
 PATTERNS = ("importance/two-*", "estimators/variance-split", "findings/iwae-one-over-k")
@@ -320,23 +320,11 @@ class Cut:
 def cut(folder: Path, workers: int, end: Callable[[int], None]) -> Cut:
     """Starts a run in a process group of its own, and ends it once a task is finished.
 
-    Returns only when every process of the run has let go of its output, so that none is left behind. On a loaded
-    machine a run may come to its end before it is ended: it was not cut, and the next one is.
+    Returns only when every process of the run has let go of its output, so that none is left behind.
     """
-    output = folder / "elbound-report"
-    for _ in range(ATTEMPTS):
-        shutil.rmtree(output, ignore_errors=True)
-        said = ended(folder, ("verify", *PATTERNS, *QUICK, "--workers", str(workers)), end)
-        with Ledger.open(output / "ledger.sqlite", readonly=True) as ledger:
-            if not ledger.closed:
-                break
-    return Cut(said, tasks_of(output), [row.to_json() for row in rows_of(output)])
-
-
-def ended(folder: Path, words: Sequence[str], end: Callable[[int], None]) -> Said:
-    """What a run says that is ended once a task is finished."""
+    words = ("verify", *PATTERNS, *QUICK, "--workers", str(workers))
     process = subprocess.Popen(
-        [*ELBOUND, *words],
+        [sys.executable, "-c", LISTENING, *ELBOUND, *words],
         cwd=folder,
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
@@ -344,13 +332,12 @@ def ended(folder: Path, words: Sequence[str], end: Callable[[int], None]) -> Sai
         text=True,
         start_new_session=True,
     )
-    deadline = time.monotonic() + TIMEOUT
-    while not tasks_of(folder / "elbound-report") and process.poll() is None and time.monotonic() < deadline:
+    output, deadline = folder / "elbound-report", time.monotonic() + TIMEOUT
+    while not tasks_of(output) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
-    with contextlib.suppress(ProcessLookupError):
-        end(process.pid)
+    end(process.pid)
     out, err = process.communicate(timeout=TIMEOUT)
-    return Said(process.returncode, out, err)
+    return Cut(Said(process.returncode, out, err), tasks_of(output), [row.to_json() for row in rows_of(output)])
 
 
 def kill(pid: int) -> None:
