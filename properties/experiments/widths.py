@@ -25,7 +25,8 @@ GRID, NETWORKS, TEST_POINTS = (64, 128, 256, 512, 1024, 2048), 16, 3
 # Descent with step 1 / (2 |Theta|) for this many steps, its kernel looked at after every fifth.
 STEPS, EVERY = 50, 5
 # The stationary point is found up to this gradient. Times |J| <= 2 over half the ridge it moves the outputs by 2e-8,
-# a thousandth of the smallest distance; roundings of sums of thousands of terms are far below that.
+# a thousandth of the smallest distance; roundings of sums of thousands of terms are far below that. On inputs far apart
+# in size rounding stops progress earlier: what is left at SETTLED is still a tenth of that distance.
 GRADIENT, SETTLED, PRECISION = 1e-9, 1e-7, 1e-3
 
 
@@ -101,7 +102,6 @@ class Task:
         """Distances of the network trained with the ridge from both regressions, at training and test points."""
         net, W = training.network, training.start
         end, gradient = stationary_point(training, GRADIENT)
-        # Rounding may stop progress earlier. What is left moves the outputs by |J| SETTLED / ridge, far below PRECISION.
         if not gradient <= SETTLED:
             raise ArithmeticError(f"training stopped at a gradient of {gradient:g}, above {SETTLED:g}")
         moved = [(net.output(end, X) - net.output(W, X)).flatten() for X in (self.X, self.X_test)]
