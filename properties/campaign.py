@@ -492,10 +492,6 @@ def _height(row: Row) -> float:
     return math.log(ratio) if ratio is not None and ratio > 0 else -math.inf
 
 
-def _log_ratio(row: Row) -> float:
-    return math.log(row.ratio) if row.judged and row.ratio is not None and row.ratio > 0 else -math.inf
-
-
 def outcomes(
     brief: Brief, tasks: Sequence[Task], executor: Executor, serve: Callable[[Brief, Task], Outcome] = run_task
 ) -> Iterator[Outcome]:

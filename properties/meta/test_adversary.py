@@ -171,7 +171,7 @@ def test_the_switch_hides_named_instances_from_the_search(*, hidden: bool, sharp
     rows = [row for row in bench.finished() if row.claim == SHARP.name and not row.version]
     rows = [row for row in rows if row.verdict is not Verdict.ERROR]
     assert len(rows) == 1
-    assert rows[0].ratio == pytest.approx(sharpest, rel=1e-3)
+    assert rows[0].ratio == pytest.approx(sharpest, rel=1e-12)
     assert rows[0].origin == "adversary"
     assert float(rows[0].configuration["length"]) <= 5
 
