@@ -23,10 +23,11 @@ from elbound.properties.datasets import user_option
 from elbound.properties.docket import PROFILES, Brief, Docket, docket_of
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.experiment import Experiment, Measurement, Sample, Situation
+from elbound.properties.judgement import Judgement
 from elbound.properties.limits import Watch
 from elbound.properties.place import Rival, rivals_of
 from elbound.properties.spaces import Configuration, Space
-from elbound.properties.trial import Judgement, Trial, failed
+from elbound.properties.trial import Trial, failed
 from elbound.reports.row import JUDGED, LADDER, UNDECIDED, Row, Verdict
 from elbound.theory.catalogue import Listed
 from elbound.theory.claim import Claim

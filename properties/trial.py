@@ -20,64 +20,37 @@ from sympy.core.relational import Relational
 
 from elbound.properties.analysis import OWN_MODULE, line_in, one_line
 from elbound.properties.arithmetics import Enclosures, Floats, Replicates
-from elbound.properties.evidence.betting import (
-    BoundedMeanZero,
-    EProcess,
-    MeanAtLeast,
-    MeanAtMostOne,
-    MeanZero,
-)
+from elbound.properties.bets import EVIDENCE, ROUNDING_SHARE, Bet
+from elbound.properties.evidence.betting import MeanAtLeast
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.evidence.rates import Means, verdict_of_rate
 from elbound.properties.experiment import Along, Curve, Everywhere, Exact, Measurement, Sample, Series, Situation
+from elbound.properties.judgement import (
+    AGREEMENT,
+    Judgement,
+    compare,
+    middle,
+    part,
+    quotient,
+    ratios,
+    relative_error,
+    single,
+)
 from elbound.properties.place import Rival
 from elbound.reports.row import UNDECIDED, Verdict
 from elbound.theory.claim import Claim
 from elbound.theory.evaluate import Evaluation, Slope, symbols_of
 from elbound.theory.symbols import n
 
-# Sides that agree to this relative error cannot be told apart by any configuration: equality counts as support.
-AGREEMENT: Final = 1e-9
 # A slope is called inconsistent only when it misses the claimed exponent by more than this.
 SLOPE_BAND: Final = 0.05
-# A sure bound is widened by this share before betting, so that rounding never makes a bet negative.
-ROUNDING_SHARE: Final = 1e-9
-TINY: Final = 1e-300
 CURVE_POINTS: Final = 16
 # A mean nearer to zero than so many standard errors seldom passes the screen, whose evidence grows as exp(z^2 / 2): it
 # is not weighed. That can only spare a mutant, never refute one.
 WEIGHED: Final = 3.0
 NOT_MEASURED: Final = "nothing was measured here"
 NO_STRONGER: Final = "no stronger than the claim here"
-# What evidence rests on: declared sure ranges and replicates, or the ranges alone.
-EVIDENCE: Final = "sure range"
-SURE: Final = "sure range alone"
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What one configuration says of one relation.
-
-    `ratio` is left over right as observed (for >=, right over left; turned over where both are negative, so that above
-    one means violated), `certified_ratio` what is certain of it, `resolution` the factor of violation that this
-    evidence would have refuted, `doubt` by how many standard errors a mutant was seen broken.
-    """
-
-    verdict: Verdict
-    basis: str = ""
-    reason: str = ""
-    left: float | None = None
-    right: float | None = None
-    error: float | None = None
-    ratio: float | None = None
-    certified_ratio: float | None = None
-    resolution: float | None = None
-    log_e: float | None = None
-    replicates: int = 0
-    vacuous: bool = False
-    confirmed: bool = False
-    doubt: float = 0.0
 
 
 def failed(failure: Exception) -> Judgement:
@@ -117,11 +90,11 @@ class Trial:
         if rival.claim.broken_assumption(self.situation.values, self.situation.facts):
             return None
         try:
-            if not bool(_single(self._enclosed(rival.factor)).low > 0):
+            if not bool(single(self._enclosed(rival.factor)).low > 0):
                 return None
             if not isinstance(self.measurement, Sample):
-                return _middle(_single(self._enclosed(rival.bound)))
-            drawn = [part(rival.bound) for part in self._draws("screen", self.budget.screen_replicates)]
+                return middle(single(self._enclosed(rival.bound)))
+            drawn = [replicates(rival.bound) for replicates in self._draws("screen", self.budget.screen_replicates)]
         except Exception:  # whatever stands in the way, there is nothing to compare with
             return None
         return float(np.mean(drawn))
@@ -202,26 +175,26 @@ class Trial:
         if claim.setting.random and not (claim.affine(claim.left) and claim.affine(claim.right)):
             reason = "the relation is not affine in what is random, and expectations alone were computed"
             return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=reason)
-        left, right = _single(self._enclosed(claim.left)), _single(self._enclosed(claim.right))
+        left, right = single(self._enclosed(claim.left)), single(self._enclosed(claim.right))
         for name, side in (("left", left), ("right", right)):
-            if math.isnan(_middle(side)):
+            if math.isnan(middle(side)):
                 raise ValueError(f"the {name} side is anything between -inf and inf: not a number")
-        verdict, reason = _compare(claim.relation, left, right)
+        verdict, reason = compare(claim.relation, left, right)
         basis = self.measurement.basis if isinstance(self.measurement, Exact) else "exact"
         small, large = (right, left) if isinstance(claim.relation, Ge) else (left, right)
-        ratio, certified = _ratios(small, large)
+        ratio, certified = ratios(small, large)
         # A lower bound that is not even positive says nothing of what cannot be negative.
         empty = isinstance(claim.relation, Ge) and bool(right.high <= 0) and claim.left.is_nonnegative is True
         return Judgement(
             verdict,
             basis=basis if verdict is not Verdict.CONSISTENT else "",
             reason=reason,
-            left=_middle(left),
-            right=_middle(right),
+            left=middle(left),
+            right=middle(right),
             error=float(left.width + right.width) / 2,
             ratio=ratio,
             certified_ratio=certified,
-            resolution=1.0 + _relative_error(left, right),
+            resolution=1.0 + relative_error(left, right),
             vacuous=empty,
         )
 
@@ -229,7 +202,7 @@ class Trial:
 
     def _sample(self, claim: Claim) -> Judgement:
         assert isinstance(self.measurement, Sample)
-        bet = _Bet.on(claim, self._enclosed, self.measurement.variances.get(claim.left))
+        bet = Bet.on(claim, self._enclosed, self.measurement.variances.get(claim.left))
         if bet.decided is not None:
             return bet.decided
         screen = list(self._draws("screen", self.budget.screen_replicates))
@@ -241,7 +214,7 @@ class Trial:
         left, right = differences
         basis = EVIDENCE if refuted else self._support(claim, bet, left, right)
         verdict = Verdict.REFUTED if refuted else Verdict.SUPPORTED if basis else Verdict.CONSISTENT
-        ratio = _part(*(float(np.mean(side)) for side in (left, right)))
+        ratio = part(*(float(np.mean(side)) for side in (left, right)))
         certified, resolution = bet.certify(left, right, ratio, self.budget.refute)
         mean_left, mean_right = (float(np.mean(side)) for side in (left, right))
         if bet.swapped:
@@ -270,7 +243,7 @@ class Trial:
                 parts.append(Evaluation(dict(self.situation.values) | dict(drawn), Replicates()))
             yield parts[j]
 
-    def _support(self, claim: Claim, bet: "_Bet", left: Floats, right: Floats) -> str:
+    def _support(self, claim: Claim, bet: Bet, left: Floats, right: Floats) -> str:
         if isinstance(claim.relation, Eq):
             return ""
         reverse = bet.reversed
@@ -303,7 +276,7 @@ class Trial:
     def _left_within(self, claim: Claim, observable: Any, top: float) -> Interval:
         held = Interval.between(0.0, top)
         value = Everywhere(held) if isinstance(observable, IndexedBase) else held
-        return _single(Evaluation(self.situation.enclosed | {observable: value}, Enclosures())(claim.left))
+        return single(Evaluation(self.situation.enclosed | {observable: value}, Enclosures())(claim.left))
 
     def curves(self, claim: Claim) -> dict[str, list[float]]:
         """Both sides along an index, for pictures; empty where there is none.
@@ -324,7 +297,7 @@ class Trial:
         if claim.broken_assumption({**self.situation.values, along.index: place}, self.situation.facts):
             return {}
         at = {**self.situation.enclosed, along.index: Interval.of(place), **along.measured(place)}
-        left, right = (_middle(_single(Evaluation(at, Enclosures())(side))) for side in (claim.left, claim.right))
+        left, right = (middle(single(Evaluation(at, Enclosures())(side))) for side in (claim.left, claim.right))
         return {"x": place, "observed": left, "bound": right}
 
     def _sides_at(self, claim: Claim, horizon: int) -> dict[str, float]:
@@ -341,7 +314,7 @@ class Trial:
         except KeyError:
             return {}
         if isinstance(left, Interval):
-            return {"x": horizon, "observed": _middle(_single(left)), "bound": _middle(_single(right))}
+            return {"x": horizon, "observed": middle(single(left)), "bound": middle(single(right))}
         low, high = np.quantile(left, (0.1, 0.9)).tolist()
         return {
             "x": horizon,
@@ -357,7 +330,7 @@ class Trial:
         side, other = (claim.left, claim.right) if claim.left.atoms(Slope) else (claim.right, claim.left)
         if not isinstance(side, Slope):
             raise ValueError(f"slope {side}: a rate is one slope against one number")
-        exponent = -_middle(_single(self._enclosed(other)))
+        exponent = -middle(single(self._enclosed(other)))
         grid = np.asarray(series.grid, dtype=np.float64)
         values = np.array([self._at_index(side.args[0], series, j) for j in series.grid])
         # The evidence core speaks of the exponent a in m^-a, the claim of the slope -a.
@@ -378,7 +351,7 @@ class Trial:
 
     def _rate_curve(self, claim: Claim, series: Series) -> dict[str, list[float]]:
         side, other = (claim.left, claim.right) if claim.left.atoms(Slope) else (claim.right, claim.left)
-        exponent = _middle(_single(self._enclosed(other)))
+        exponent = middle(single(self._enclosed(other)))
         values = [self._at_index(side.args[0], series, j) for j in series.grid]
         last = series.grid[-1]
         # The claimed power through the last point: only its slope means anything.
@@ -387,7 +360,7 @@ class Trial:
 
     def _at_index(self, expression: Expr, series: Series, index: int) -> float:
         values = self.situation.enclosed | dict(series.values) | {series.index: Interval.of(float(index))}
-        return _middle(_single(Evaluation(values, Enclosures())(expression)))
+        return middle(single(Evaluation(values, Enclosures())(expression)))
 
 
 def _columns(places: Iterable[dict[str, float]]) -> dict[str, list[float]]:
@@ -432,159 +405,7 @@ class _Look:
 
     def judgement(self, doubt: float) -> Judgement:
         sides = (self.right, self.left) if self.swapped else (self.left, self.right)
-        return Judgement(Verdict.CONSISTENT, left=self.left, right=self.right, ratio=_quotient(*sides), doubt=doubt)
-
-
-@dataclass(frozen=True)
-class _Bet:
-    """A relation ready for betting: which sides, which sure ranges, what the ranges alone decide."""
-
-    claim: Claim
-    low: Interval  # sure range of the side claimed to be smaller
-    high: Interval
-    swapped: bool = False
-    variance: float | None = None  # of the left side of an equality, where it is known
-
-    @staticmethod
-    def on(claim: Claim, enclosed: Evaluation, variance: float | None) -> "_Bet":
-        left, right = _single(enclosed(claim.left)), _single(enclosed(claim.right))
-        swapped = isinstance(claim.relation, Ge)
-        if swapped:
-            return _Bet(claim, right, left, swapped=True)
-        return _Bet(claim, left, right, variance=None if claim.observed(claim.right) else variance)
-
-    @property
-    def two_sided(self) -> bool:
-        return isinstance(self.claim.relation, Eq)
-
-    @property
-    def top(self) -> float:
-        """A sure bound on the larger side less the smaller; positive also where that is never positive."""
-        return _widened(float(self.high.high), float(self.low.low))
-
-    @property
-    def certain(self) -> bool:
-        """Whether the ranges alone make the relation true, so that it says nothing here."""
-        return not self.two_sided and bool(self.low.high <= self.high.low)
-
-    @property
-    def reversed(self) -> "_Bet | None":
-        reverse = _Bet(self.claim, self.high, self.low, swapped=not self.swapped)
-        return None if self.two_sided or reverse.top <= 0 else reverse
-
-    @property
-    def decided(self) -> Judgement | None:
-        """What no replicate can change: a relation false by the sure ranges, or one without a sure bound to bet on."""
-        if bool(self.low.low > self.high.high) or (self.two_sided and bool(self.low.high < self.high.low)):
-            sides = (_middle(self.low), _middle(self.high))
-            left, right = reversed(sides) if self.swapped else sides
-            return Judgement(Verdict.REFUTED, SURE, left=left, right=right, ratio=_part(*sides))
-        ends = (self.top,) if not self.two_sided else (self.top, float(self.low.high - self.high.low))
-        if not all(map(math.isfinite, ends)) and self.variance is None:
-            return Judgement(Verdict.ERROR, reason=f"no sure bound on right - left: {self.top}; declare finite ranges")
-        return None
-
-    def sides(self, part: Any) -> tuple[Floats, Floats]:
-        if isinstance(part, tuple):
-            return part
-        sides = (self.claim.right, self.claim.left) if self.swapped else (self.claim.left, self.claim.right)
-        smaller, larger = (np.atleast_1d(part(side)) for side in sides)
-        smaller, larger = np.broadcast_arrays(smaller, larger)
-        return smaller, larger
-
-    def process(self, factor: float = 1.0) -> EProcess:
-        """Evidence against E[smaller] <= factor E[larger], or against equality."""
-        if not self.two_sided:
-            return MeanAtMostOne()
-        if self.variance:
-            return MeanZero(self.variance)
-        between = (self.low - self.high * factor) * (1 + ROUNDING_SHARE)
-        return BoundedMeanZero(min(float(between.low), -TINY), max(float(between.high), TINY))
-
-    def stakes(self, smaller: Floats, larger: Floats, factor: float = 1.0) -> Floats:
-        difference = smaller - factor * larger
-        if self.two_sided:
-            return difference
-        return 1.0 + difference / _widened(factor * float(self.high.high), float(self.low.low))
-
-    def run(self, parts: Any, threshold: float) -> tuple[EProcess, tuple[Floats, Floats]]:
-        """Bet until the threshold is passed at the end of a chunk, or no part is left; what was read, both sides."""
-        process, seen, goal = self.process(), [], math.log(threshold)
-        for part in parts:
-            smaller, larger = self.sides(part)
-            seen.append((smaller, larger))
-            stakes = self.stakes(smaller, larger)
-            for first in range(0, stakes.size, Budget().chunk):
-                process.update(stakes[first : first + Budget().chunk])
-            if process.peak >= goal:
-                break
-        smaller, larger = (np.concatenate(side) for side in zip(*seen, strict=True))
-        return process, (smaller, larger)
-
-    def certify(
-        self, smaller: Floats, larger: Floats, ratio: float | None, threshold: float
-    ) -> tuple[float | None, float | None]:
-        """The largest factor certainly exceeded by E[smaller] / E[larger], and the violation that would be refuted.
-
-        None for sides below zero, where a factor on the larger one would tighten the bound.
-        """
-        if ratio is None or not ratio > 0 or not math.isfinite(ratio) or float(np.mean(larger)) < 0:
-            return None, None
-        goal = math.log(threshold)
-
-        def refuted(factor: float) -> bool:
-            if not self.two_sided and factor * float(self.high.high) <= float(self.low.low):
-                return True
-            process = self.process(factor)
-            process.update(self.stakes(smaller, larger, factor))
-            return process.log_e >= goal
-
-        certified = _last_true(refuted, ratio * 1e-6, ratio)
-        return certified, ratio / certified if certified > 0 else math.inf
-
-
-def _widened(high: float, low: float) -> float:
-    """High - low and a little more, so that rounding never makes a bet negative, nor the bound zero."""
-    return (high - low) * (1 + ROUNDING_SHARE) + ROUNDING_SHARE**2 * (abs(high) + abs(low)) + TINY
-
-
-def _last_true(test: Any, low: float, high: float) -> float:
-    """The end of a monotone test on a logarithmic scale, true below it; zero where it is false at the low end."""
-    if not test(low):
-        return 0.0
-    a, b = math.log(low), math.log(high)
-    for _ in range(30):
-        middle = (a + b) / 2
-        a, b = (middle, b) if test(math.exp(middle)) else (a, middle)
-    return math.exp(a)
-
-
-def _compare(relation: Relational, left: Interval, right: Interval) -> tuple[Verdict, str]:
-    if isinstance(relation, Ge):
-        left, right = right, left
-    agree = _relative_error(left, right) <= AGREEMENT
-    if bool(left.low > right.high) or (isinstance(relation, Eq) and bool(right.low > left.high)):
-        return Verdict.REFUTED, ""
-    if not isinstance(relation, Eq) and bool(left.high <= right.low):
-        return Verdict.SUPPORTED, ""
-    return (Verdict.SUPPORTED, f"sides equal to {AGREEMENT:g}") if agree else (Verdict.CONSISTENT, "")
-
-
-def _relative_error(left: Interval, right: Interval) -> float:
-    scale = max(abs(_middle(left)), abs(_middle(right)))
-    return float(left.width + right.width) / scale if scale > 0 else 0.0
-
-
-def _single(interval: Interval) -> Interval:
-    """One number out of a sum's single column; the replicates of an exact measurement are its expectations."""
-    if interval.low.size != 1:
-        raise ValueError(f"a side has shape {interval.shape}; an index was left free")
-    return Interval(interval.low.reshape(()), interval.high.reshape(()))
-
-
-def _middle(interval: Interval) -> float:
-    """A number in the interval, near its middle; NaN for the whole line."""
-    return math.nan if math.isinf(interval.low) and math.isinf(interval.high) else float(interval.middle)
+        return Judgement(Verdict.CONSISTENT, left=self.left, right=self.right, ratio=quotient(*sides), doubt=doubt)
 
 
 def _means(value: Any) -> Any:
@@ -599,28 +420,6 @@ def _middles(value: Interval | Curve) -> Any:
     if isinstance(value, Interval):
         return value.middle
     return lambda index: Interval.of(value(Interval.of(index))).middle
-
-
-def _ratios(small: Interval, large: Interval) -> tuple[float | None, float | None]:
-    """The smaller side over the larger, in the middle and at least, turned over as in `_part`; None with zero near."""
-    below = bool(large.high < 0)
-    if large.contains(0.0) or (below and small.contains(0.0)):
-        return None, None
-    if below and bool(small.high < 0):
-        return _quotient(_middle(large), _middle(small)), _quotient(float(large.high), float(small.low))
-    return _quotient(_middle(small), _middle(large)), _quotient(float(small.low), float(large.high))
-
-
-def _part(small: float, large: float) -> float | None:
-    """The smaller side over the larger, above one exactly where they are the wrong way round.
-
-    Of two negative sides the smaller is the one farther from zero, so the quotient is turned over.
-    """
-    return _quotient(large, small) if small < 0 and large < 0 else _quotient(small, large)
-
-
-def _quotient(small: float, large: float) -> float | None:
-    return small / large if large != 0 and math.isfinite(small) and math.isfinite(large) else None
 
 
 def _band(relation: Relational, exponent: float, *, rising: bool) -> tuple[float, float]:

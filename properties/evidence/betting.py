@@ -10,11 +10,11 @@ may depend on what was seen.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
@@ -45,17 +45,17 @@ def arcsine_bets(nodes: int) -> Float[np.ndarray, " nodes"]:
     return np.asarray(np.sin(np.arange(1, 2 * nodes, 2) * (math.pi / (4 * nodes))) ** 2, dtype=np.float64)
 
 
-def _positive(name: str, value: float, above: float = 0.0) -> float:
+def positive(name: str, value: float, above: float = 0.0) -> float:
     if not (above < value < math.inf):
         raise ValueError(f"{name} is {value!r}; it must be finite and above {above!r}")
     return float(value)
 
 
-def _equal(size: int) -> Floats:
+def equal_weights(size: int) -> Floats:
     return np.full(size, 1.0 / size)
 
 
-def _floored(draws: Floats, what: str) -> Floats:
+def floored(draws: Floats, what: str) -> Floats:
     """Draws with rounding below zero removed; ValueError below -ROUNDING."""
     lowest = float(draws.min(initial=0.0))
     if lowest < -ROUNDING:
@@ -63,7 +63,7 @@ def _floored(draws: Floats, what: str) -> Floats:
     return np.maximum(draws, 0.0)
 
 
-def _ceiled(draws: Floats, top: float, what: str) -> Floats:
+def ceiled(draws: Floats, top: float, what: str) -> Floats:
     """The draws; ValueError when one exceeds the declared top by more than rounding."""
     highest = float(draws.max(initial=-math.inf))
     if highest > top + ROUNDING * abs(top):
@@ -154,52 +154,12 @@ class MeanAtMostOne(MixtureOfProducts):
 
     def __init__(self, nodes: int = 64) -> None:
         self._bets = arcsine_bets(nodes)
-        super().__init__(_equal(nodes))
+        super().__init__(equal_weights(nodes))
 
     def factors(self, draws: Float[np.ndarray, " R"]) -> Float[np.ndarray, "R G"]:
-        gains: Floats = np.multiply.outer(_floored(draws, "a replicate") - 1.0, self._bets)
+        gains: Floats = np.multiply.outer(floored(draws, "a replicate") - 1.0, self._bets)
         gains += 1.0
         return gains
-
-
-def normalised(left: ArrayLike, right: ArrayLike, top: float) -> Float[np.ndarray, " ..."]:
-    """Replicates y = 1 + (left - right) / top, so that E[left] <= E[right] says E[y] <= 1, with y >= 0 a sure
-    fact.
-
-    `top` is the declared sure bound on right - left, in the same units. Raises ValueError unless top is
-    finite and positive and every y >= -ROUNDING; FloatingPointError when a difference is not a number.
-    """
-    scale = _positive("top", top)
-    with np.errstate(invalid="ignore", over="ignore"):
-        y = np.asarray(1.0 + (np.asarray(left, dtype=np.float64) - np.asarray(right, dtype=np.float64)) / scale)
-    if np.isnan(y).any():
-        raise FloatingPointError("left - right is not a number in some replicate")
-    return _floored(y, "1 + (left - right) / top")
-
-
-class CurveAtMostOne(MixtureOfProducts):
-    """Evidence against "E[Y_j] <= 1 for every j", Y_j >= 0: half on the points one by one, half on their
-    mean.
-
-    Draws [R, J], J = points. The mean over j of the pointwise e-processes finds a violation at a few points
-    (never worse than a union bound); the e-process of mean_j Y_j finds a slight one everywhere. Raises
-    ValueError for another shape or a draw below -ROUNDING.
-    """
-
-    def __init__(self, points: int, nodes: int = 64) -> None:
-        if points < 1:
-            raise ValueError(f"points is {points}; it must be at least 1")
-        self._points, self._bets = points, arcsine_bets(nodes)
-        per_curve = np.append(np.full(points, 0.5 / points), 0.5)
-        super().__init__(np.repeat(per_curve / nodes, nodes))
-
-    def factors(self, draws: Float[np.ndarray, "R J"]) -> Float[np.ndarray, "R G"]:
-        if draws.ndim != 2 or draws.shape[1] != self._points:
-            raise ValueError(f"draws have shape {draws.shape}; it must be [R, {self._points}]")
-        y = _floored(draws, "a replicate")
-        gains: Floats = np.multiply.outer(np.column_stack([y, y.mean(axis=1)]) - 1.0, self._bets)
-        gains += 1.0
-        return np.asarray(gains.reshape(len(draws), -1))
 
 
 class MeanAtLeast(MixtureOfProducts):
@@ -214,16 +174,16 @@ class MeanAtLeast(MixtureOfProducts):
     """
 
     def __init__(self, bound: float, *, kappa: float | None = None, top: float | None = None) -> None:
-        self._bound = _positive("bound", bound)
+        self._bound = positive("bound", bound)
         if top is not None and kappa is None:
-            self._factors = self._reflected(_positive("top", top, above=bound))
-            super().__init__(_equal(64))
+            self._factors = self._reflected(positive("top", top, above=bound))
+            super().__init__(equal_weights(64))
         elif kappa is not None and top is None:
             if not (1.0 <= kappa < math.inf):
                 raise ValueError(f"kappa is {kappa!r}; it must be finite and at least 1")
             c, w = (a.ravel() for a in np.meshgrid(1.0 + np.geomspace(0.15, 40.0, 14), [0.25, 0.6, 1.0]))
             self._factors = self._truncated_squares(c, w, w / ((c - 1.0) ** 2 + (kappa - 1.0)))
-            super().__init__(_equal(c.size))
+            super().__init__(equal_weights(c.size))
         else:
             raise ValueError(f"kappa is {kappa!r} and top is {top!r}; exactly one of them must be given")
 
@@ -231,7 +191,7 @@ class MeanAtLeast(MixtureOfProducts):
         bets, room = arcsine_bets(64), top - self._bound
 
         def factors(x: Floats) -> Floats:
-            gap = self._bound - _ceiled(x, top, "a replicate")
+            gap = self._bound - ceiled(x, top, "a replicate")
             return np.asarray(1.0 + np.multiply.outer(gap / room, bets))
 
         return factors
@@ -244,7 +204,7 @@ class MeanAtLeast(MixtureOfProducts):
         return factors
 
     def factors(self, draws: Float[np.ndarray, " R"]) -> Float[np.ndarray, "R G"]:
-        return self._factors(self._bound * _floored(draws / self._bound, "a replicate / bound"))
+        return self._factors(self._bound * floored(draws / self._bound, "a replicate / bound"))
 
 
 class MeanZero(MixtureOfProducts):
@@ -256,11 +216,11 @@ class MeanZero(MixtureOfProducts):
     """
 
     def __init__(self, second_moment: float, nodes: int = 12) -> None:
-        deviation = math.sqrt(_positive("second_moment", second_moment))
+        deviation = math.sqrt(positive("second_moment", second_moment))
         c = deviation / np.geomspace(0.005, 0.8, nodes)
         self._shift = np.concatenate([c, -c])
         self._norm = np.hypot(self._shift, deviation)
-        super().__init__(_equal(self._shift.size))
+        super().__init__(equal_weights(self._shift.size))
 
     def factors(self, draws: Float[np.ndarray, " R"]) -> Float[np.ndarray, "R G"]:
         return np.asarray(((draws[:, None] + self._shift) / self._norm) ** 2)
@@ -274,84 +234,14 @@ class BoundedMeanZero(MixtureOfProducts):
     """
 
     def __init__(self, low: float, high: float, nodes: int = 64) -> None:
-        self._low, self._high = -_positive("-low", -low), _positive("high", high)
+        self._low, self._high = -positive("-low", -low), positive("high", high)
         bets = arcsine_bets(nodes)
         self._slopes = np.concatenate([bets / -self._low, -bets / self._high])
-        super().__init__(_equal(2 * nodes))
+        super().__init__(equal_weights(2 * nodes))
 
     def factors(self, draws: Float[np.ndarray, " R"]) -> Float[np.ndarray, "R G"]:
-        inside = -_ceiled(-_ceiled(draws, self._high, "a replicate"), -self._low, "minus a replicate")
+        inside = -ceiled(-ceiled(draws, self._high, "a replicate"), -self._low, "minus a replicate")
         return np.asarray(1.0 + np.multiply.outer(inside, self._slopes))
-
-
-class Symmetric(MixtureOfProducts):
-    """Evidence against "Z and -Z have one law": mixture of 1 + tanh(lambda Z), lambda of both signs.
-
-    An odd function of a symmetric variable has mean zero, so no moment is needed; and it is symmetry that is
-    refuted, not E[Z] = 0. Draws [R]; `scale` is the size of Z the bets are tuned to. Raises ValueError unless
-    scale is finite and positive.
-    """
-
-    def __init__(self, scale: float, nodes: int = 12) -> None:
-        rate = np.geomspace(0.005, 0.8, nodes) / _positive("scale", scale)
-        self._rates = np.concatenate([rate, -rate])
-        super().__init__(_equal(self._rates.size))
-
-    def factors(self, draws: Float[np.ndarray, " R"]) -> Float[np.ndarray, "R G"]:
-        # 1 + tanh(a) = 2 / (1 + exp(-2a)): no cancellation as a -> -infinity.
-        return np.asarray(2.0 / (1.0 + np.exp(-2.0 * np.multiply.outer(draws, self._rates))))
-
-
-class SuperUniform(MixtureOfProducts):
-    """Evidence against "P(U <= u) <= u for every u in [0, 1]": mixture of 1 - w + w k U^(k-1) over k in (0,
-    1) and w.
-
-    With U = inf{delta : X > q(delta)} it judges a whole tail claim "P(X > q(delta)) <= delta for all delta"
-    at once: k U^(k-1) decreases in U and has mean one when U is uniform. Draws [R]. Raises ValueError unless
-    each power k is in (0, 1) and each draw in [0, 1].
-    """
-
-    def __init__(self, power: float | Sequence[float] = (0.1, 0.25, 0.5, 0.75, 0.9)) -> None:
-        powers = np.atleast_1d(np.asarray(power, dtype=np.float64))
-        if not (powers.size and np.all((powers > 0.0) & (powers < 1.0))):
-            raise ValueError(f"power is {power!r}; every value must lie strictly between 0 and 1")
-        self._k, self._w = (a.ravel() for a in np.meshgrid(powers, [0.25, 0.5, 1.0]))
-        super().__init__(_equal(self._k.size))
-
-    def factors(self, draws: Float[np.ndarray, " R"]) -> Float[np.ndarray, "R G"]:
-        u = _floored(_ceiled(draws, 1.0, "a replicate"), "a replicate")[:, None]
-        return np.asarray(1.0 - self._w + self._w * self._k * u ** (self._k - 1.0))
-
-
-class SubGaussianMeanZero(EProcess):
-    """Evidence against "E[exp(<u, Z>)] <= exp(proxy |u|^2 / 2) for every u", which forces E[Z] = 0; Z in
-    R^dim.
-
-    A Gaussian of variance t / proxy over u gives (1 + n t)^(-dim/2) exp(t |S|^2 / (2 proxy (1 + n t))), S the
-    sum of n draws (Robbins 1970); mixed over t = 1, 1/4, ..., 4^-9. Draws [R] when dim is 1, else [R, dim].
-    Raises ValueError unless proxy is finite and positive and dim >= 1, FloatingPointError for an infinite
-    draw, which no such law gives.
-    """
-
-    def __init__(self, proxy: float, dim: int = 1) -> None:
-        if dim < 1:
-            raise ValueError(f"dim is {dim}; it must be at least 1")
-        super().__init__()
-        self._deviation, self._dim = math.sqrt(_positive("proxy", proxy)), dim
-        self._sum: Floats = np.zeros(dim)
-        self._t = 0.25 ** np.arange(10)
-
-    def _absorb(self, draws: Floats) -> float:
-        x = draws[:, None] if draws.ndim == 1 else draws
-        if x.ndim != 2 or x.shape[1] != self._dim:
-            raise ValueError(f"draws have shape {draws.shape}; it must be [R, {self._dim}]")
-        if not np.isfinite(x).all():
-            raise FloatingPointError("a replicate is infinite, which no sub-Gaussian law gives")
-        # cumsum adds one draw after another, whatever the memory layout; sum would regroup them.
-        self._sum = np.cumsum(np.concatenate([self._sum[None], x / self._deviation]), axis=0)[-1]
-        spread = 1.0 + (self.n + len(x)) * self._t
-        square = float(self._sum @ self._sum)
-        return log_sum_exp(self._t / spread * (square / 2) - self._dim / 2 * np.log(spread) - math.log(self._t.size))
 
 
 def log_sum_exp(values: Float[np.ndarray, " G"]) -> float:
@@ -360,90 +250,3 @@ def log_sum_exp(values: Float[np.ndarray, " G"]) -> float:
     if not math.isfinite(top):
         return top
     return top + math.log(float(np.sum(np.exp(values - top))))
-
-
-def _boundary(excluded: Callable[[float], bool], low: float, high: float) -> tuple[float, float]:
-    """Adjacent m1 < m2 (to 1e-13, relatively) with excluded(m1) != excluded(m2), by bisection of log m."""
-    a, b, at_low = math.log(low), math.log(high), excluded(low)
-    while b - a > 1e-13 * max(1.0, abs(a), abs(b)):
-        middle = (a + b) / 2
-        a, b = (middle, b) if excluded(math.exp(middle)) == at_low else (a, middle)
-    return math.exp(a), math.exp(b)
-
-
-_SMALL: Final = 1e-300
-_LARGE: Final = 1e300
-
-
-def lower_bound(draws: Float[np.ndarray, " R"], threshold: float) -> float:
-    """sup{m : e_n(m) >= threshold}: at most E[X] with probability at least 1 - 1/threshold, for X >= 0 and
-    any stopping.
-
-    e_n(m) is `MeanAtMostOne` on X/m; each factor decreases in m, so bisection finds the supremum. In the
-    units of the draws; 0 where no m is excluded. Raises ValueError unless threshold > 1 and the draws are >=
-    0.
-    """
-    x, goal = np.asarray(draws, dtype=np.float64), math.log(_positive("threshold", threshold, above=1.0))
-
-    def excluded(m: float) -> bool:
-        with np.errstate(over="ignore"):
-            return MeanAtMostOne().update(x / m) >= goal
-
-    _floored(x, "a replicate")
-    if not excluded(_SMALL):
-        return 0.0
-    return _LARGE if excluded(_LARGE) else _boundary(excluded, _SMALL, _LARGE)[0]
-
-
-def upper_bound(
-    draws: Float[np.ndarray, " R"], threshold: float, *, kappa: float | None = None, top: float | None = None
-) -> float:
-    """inf{m : e_n(m) >= threshold}: at least E[X] with probability at least 1 - 1/threshold, for X >= 0 and
-    any stopping.
-
-    e_n(m) is `MeanAtLeast(m)` under the declared kappa or top; each factor increases in m. In the units of
-    the draws; without exclusion it is infinity (kappa) or top. Raises ValueError as `MeanAtLeast` does, and
-    unless threshold > 1.
-    """
-    x, goal = np.asarray(draws, dtype=np.float64), math.log(_positive("threshold", threshold, above=1.0))
-    trivial = math.inf if top is None else _positive("top", top)
-    last = _LARGE if top is None else math.nextafter(trivial, 0.0)
-
-    def excluded(m: float) -> bool:
-        return MeanAtLeast(m, kappa=kappa, top=top).update(x) >= goal
-
-    if not excluded(last):
-        return trivial
-    return _SMALL if excluded(_SMALL) else _boundary(excluded, _SMALL, last)[1]
-
-
-def average(log_es: Sequence[float], weights: Sequence[float] | None = None) -> float:
-    """Logarithm of the weighted mean of e-values: an e-value under any dependence, equal weights by default.
-
-    Takes values at a stopping time, never peaks. Raises ValueError unless weights are >= 0, sum to at most
-    one and match log_es, which must not be empty.
-    """
-    values = np.asarray(log_es, dtype=np.float64)
-    if not values.size:
-        raise ValueError("log_es is empty; at least one e-value is needed")
-    w = _equal(values.size) if weights is None else np.asarray(weights, dtype=np.float64)
-    if w.shape != values.shape or not (w >= 0).all() or w.sum() > 1 + ROUNDING:
-        raise ValueError(f"weights are {weights!r}; {values.size} non-negative ones of sum at most 1 are needed")
-    with np.errstate(divide="ignore"):
-        return log_sum_exp(values + np.log(w))
-
-
-def e_bh(log_es: Sequence[float], q: float) -> list[int]:
-    """Indices reported at false discovery rate q, largest e-value first, under any dependence (Wang and
-    Ramdas 2022).
-
-    Reports the k largest for the largest k with e_(k) >= K / (q k). Raises ValueError unless 0 < q <= 1.
-    """
-    if not 0 < q <= 1:
-        raise ValueError(f"q is {q!r}; it must lie in (0, 1]")
-    values = np.asarray(log_es, dtype=np.float64)
-    order = np.argsort(-values, kind="stable")
-    rank = np.arange(1, values.size + 1)
-    passing: Bool[np.ndarray, " K"] = values[order] >= math.log(max(values.size, 1) / q) - np.log(rank)
-    reported = int(rank[passing].max(initial=0))
-    return [int(i) for i in order[:reported]]

@@ -15,8 +15,9 @@ from elbound.properties.docket import PROFILES, Brief, Docket, Versions, docket_
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Exact, Experiment, Situation, experiments
 from elbound.properties.experiments.decoder_offset import OFFSET_RECURSION
+from elbound.properties.judgement import Judgement
 from elbound.properties.spaces import Configuration, Count, Linear, Logarithmic, Space
-from elbound.properties.trial import Judgement, Trial
+from elbound.properties.trial import Trial
 from elbound.reports.row import LADDER, Row, Verdict
 from elbound.theory.catalogue import Listed, catalogue
 from elbound.theory.claim import Claim, Setting

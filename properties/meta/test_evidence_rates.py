@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from elbound.properties.evidence.betting import lower_bound, upper_bound
+from elbound.properties.evidence.conclusions import lower_bound, upper_bound
 from elbound.properties.evidence.rates import (
     Means,
     RateVerdict,

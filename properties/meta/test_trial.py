@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from sympy import Eq, Expr, Ge, IndexedBase, Le, Rational, Sum, Symbol, log
 from sympy.core.relational import Relational
 
-from elbound.properties import trial
+from elbound.properties import judgement
+from elbound.properties.bets import Bet
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import At, Everywhere, Exact, Sample, Series, Situation, Steps, Tail
-from elbound.properties.trial import Judgement, Trial, _Bet
+from elbound.properties.judgement import Judgement
+from elbound.properties.trial import Trial
 from elbound.reports.row import Verdict
 from elbound.theory.claim import Claim, Fact, Setting
 from elbound.theory.evaluate import Exceeds, Slope
@@ -106,18 +108,18 @@ def test_enclosures_that_touch_contradict_nothing() -> None:
         (Eq(X, p), low, high, Verdict.CONSISTENT),
         (Eq(X, p), high, low, Verdict.CONSISTENT),
     ):
-        assert trial._compare(relation, left, right) == (verdict, "")
+        assert judgement.compare(relation, left, right) == (verdict, "")
 
 
 def test_sides_agree_up_to_and_with_the_named_relative_error(monkeypatch: pytest.MonkeyPatch) -> None:
     left, right = Interval.between(1.0, 1.25), Interval.between(1.125, 1.5)
-    error = trial._relative_error(left, right)
+    error = judgement.relative_error(left, right)
     # Widths 1/4 and 3/8 against the larger middle, 21/16; each width is rounded up once.
     assert error == pytest.approx((1 / 4 + 3 / 8) / (21 / 16), rel=4 * EPS)
     for agreement, verdict in ((error, Verdict.SUPPORTED), (error * (1 - EPS), Verdict.CONSISTENT)):
-        monkeypatch.setattr(trial, "AGREEMENT", agreement)
-        assert trial._compare(Le(X, p), left, right)[0] is verdict
-    assert trial._relative_error(Interval.of(0.0), Interval.of(0.0)) == 0
+        monkeypatch.setattr(judgement, "AGREEMENT", agreement)
+        assert judgement.compare(Le(X, p), left, right)[0] is verdict
+    assert judgement.relative_error(Interval.of(0.0), Interval.of(0.0)) == 0
 
 
 @pytest.mark.parametrize(
@@ -125,22 +127,22 @@ def test_sides_agree_up_to_and_with_the_named_relative_error(monkeypatch: pytest
     [(1, 2, 0.5), (-2, -1, 0.5), (-1, -2, 2.0), (1, -2, -0.5), (-1, 2, -0.5), (0, -1, 0.0), (0.5, -1, -0.5)],
 )
 def test_the_part_of_the_larger_side_depends_on_the_signs(small: float, large: float, part: float) -> None:
-    assert trial._part(small, large) == part
-    assert trial._ratios(Interval.of(small), Interval.of(large))[0] == (part if small else None)
+    assert judgement.part(small, large) == part
+    assert judgement.ratios(Interval.of(small), Interval.of(large))[0] == (part if small else None)
 
 
 def test_nothing_is_a_part_of_zero_or_of_what_may_be_zero() -> None:
-    assert trial._part(-1, 0) is None
-    assert trial._part(math.inf, 2) is None
+    assert judgement.part(-1, 0) is None
+    assert judgement.part(math.inf, 2) is None
     near = Interval.between(-1.0, 0.5)
     for small in (Interval.of(1.0), Interval.of(-2.0)):
-        assert trial._ratios(small, near) == (None, None)
-    assert trial._ratios(Interval.between(-1.0, 0.0), Interval.of(-2.0)) == (None, None)
-    assert trial._ratios(Interval.between(-1.0, 0.0), Interval.of(2.0)) == (-0.25, -0.5)
-    assert trial._ratios(Interval.of(-1.0), Interval.of(0.5)) == (-2.0, -2.0)
-    assert trial._ratios(Interval.of(-2.0), Interval.between(-1.0, 0.0)) == (None, None)
+        assert judgement.ratios(small, near) == (None, None)
+    assert judgement.ratios(Interval.between(-1.0, 0.0), Interval.of(-2.0)) == (None, None)
+    assert judgement.ratios(Interval.between(-1.0, 0.0), Interval.of(2.0)) == (-0.25, -0.5)
+    assert judgement.ratios(Interval.of(-1.0), Interval.of(0.5)) == (-2.0, -2.0)
+    assert judgement.ratios(Interval.of(-2.0), Interval.between(-1.0, 0.0)) == (None, None)
     # From zero away by a third of one, on either side.
-    assert trial._ratios(Interval.of(1.0), Interval.between(0.5, 1.5)) == (1.0, 1.0 / 1.5)
+    assert judgement.ratios(Interval.of(1.0), Interval.between(0.5, 1.5)) == (1.0, 1.0 / 1.5)
 
 
 def test_ratios_of_negative_sides_are_above_one_where_the_claim_is_violated() -> None:
@@ -445,16 +447,16 @@ def test_a_refutation_reaches_the_screen_and_then_its_own_threshold_on_fresh_noi
 ) -> None:
     """Peaks as far above the logarithm of the threshold as said; supported is what the ranges make of small values."""
     read: list[str] = []
-    run, budget = _Bet.run, Budget()
+    run, budget = Bet.run, Budget()
 
-    def scripted(bet: _Bet, parts: Any, threshold: float) -> Any:
+    def scripted(bet: Bet, parts: Any, threshold: float) -> Any:
         process, sides = run(bet, parts, math.inf)
         if threshold in {budget.screen, budget.refute}:
             read.append("screen" if threshold == budget.screen else "confirm")
             process.peak = math.log(threshold) + (screened if threshold == budget.screen else confirmed)
         return process, sides
 
-    monkeypatch.setattr(_Bet, "run", scripted)
+    monkeypatch.setattr(Bet, "run", scripted)
     found = judged(Claim(MOVING, Le(X, p)), sampled(noise, {X: beta_law(0.25)}), {p: 0.75})
     assert (found.verdict, read) == (verdict, stages)
     assert found.confirmed == ("confirm" in stages)

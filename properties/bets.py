@@ -1,0 +1,148 @@
+"""Betting on a relation between two means: which sides, at which stakes, and what the sure ranges alone decide."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from sympy import Eq, Ge
+
+from elbound.properties.arithmetics import Floats
+from elbound.properties.evidence.betting import BoundedMeanZero, EProcess, MeanAtMostOne, MeanZero
+from elbound.properties.evidence.budget import Budget
+from elbound.properties.evidence.intervals import Interval
+from elbound.properties.judgement import Judgement, middle, part, single
+from elbound.reports.row import Verdict
+from elbound.theory.claim import Claim
+from elbound.theory.evaluate import Evaluation
+
+# A sure bound is widened by this share before betting, so that rounding never makes a bet negative.
+ROUNDING_SHARE: Final = 1e-9
+TINY: Final = 1e-300
+# What evidence rests on: declared sure ranges and replicates, or the ranges alone.
+EVIDENCE: Final = "sure range"
+SURE: Final = "sure range alone"
+
+
+@dataclass(frozen=True)
+class Bet:
+    """A relation ready for betting: which sides, which sure ranges, what the ranges alone decide."""
+
+    claim: Claim
+    low: Interval  # sure range of the side claimed to be smaller
+    high: Interval
+    swapped: bool = False
+    variance: float | None = None  # of the left side of an equality, where it is known
+
+    @staticmethod
+    def on(claim: Claim, enclosed: Evaluation, variance: float | None) -> "Bet":
+        left, right = single(enclosed(claim.left)), single(enclosed(claim.right))
+        swapped = isinstance(claim.relation, Ge)
+        if swapped:
+            return Bet(claim, right, left, swapped=True)
+        return Bet(claim, left, right, variance=None if claim.observed(claim.right) else variance)
+
+    @property
+    def two_sided(self) -> bool:
+        return isinstance(self.claim.relation, Eq)
+
+    @property
+    def top(self) -> float:
+        """A sure bound on the larger side less the smaller; positive also where that is never positive."""
+        return widened(float(self.high.high), float(self.low.low))
+
+    @property
+    def certain(self) -> bool:
+        """Whether the ranges alone make the relation true, so that it says nothing here."""
+        return not self.two_sided and bool(self.low.high <= self.high.low)
+
+    @property
+    def reversed(self) -> "Bet | None":
+        reverse = Bet(self.claim, self.high, self.low, swapped=not self.swapped)
+        return None if self.two_sided or reverse.top <= 0 else reverse
+
+    @property
+    def decided(self) -> Judgement | None:
+        """What no replicate can change: a relation false by the sure ranges, or one without a sure bound to bet on."""
+        if bool(self.low.low > self.high.high) or (self.two_sided and bool(self.low.high < self.high.low)):
+            sides = (middle(self.low), middle(self.high))
+            left, right = reversed(sides) if self.swapped else sides
+            return Judgement(Verdict.REFUTED, SURE, left=left, right=right, ratio=part(*sides))
+        ends = (self.top,) if not self.two_sided else (self.top, float(self.low.high - self.high.low))
+        if not all(map(math.isfinite, ends)) and self.variance is None:
+            return Judgement(Verdict.ERROR, reason=f"no sure bound on right - left: {self.top}; declare finite ranges")
+        return None
+
+    def sides(self, drawn: Any) -> tuple[Floats, Floats]:
+        if isinstance(drawn, tuple):
+            return drawn
+        sides = (self.claim.right, self.claim.left) if self.swapped else (self.claim.left, self.claim.right)
+        smaller, larger = (np.atleast_1d(drawn(side)) for side in sides)
+        smaller, larger = np.broadcast_arrays(smaller, larger)
+        return smaller, larger
+
+    def process(self, factor: float = 1.0) -> EProcess:
+        """Evidence against E[smaller] <= factor E[larger], or against equality."""
+        if not self.two_sided:
+            return MeanAtMostOne()
+        if self.variance:
+            return MeanZero(self.variance)
+        between = (self.low - self.high * factor) * (1 + ROUNDING_SHARE)
+        return BoundedMeanZero(min(float(between.low), -TINY), max(float(between.high), TINY))
+
+    def stakes(self, smaller: Floats, larger: Floats, factor: float = 1.0) -> Floats:
+        difference = smaller - factor * larger
+        if self.two_sided:
+            return difference
+        return 1.0 + difference / widened(factor * float(self.high.high), float(self.low.low))
+
+    def run(self, parts: Any, threshold: float) -> tuple[EProcess, tuple[Floats, Floats]]:
+        """Bet until the threshold is passed at the end of a chunk, or no part is left; what was read, both sides."""
+        process, seen, goal = self.process(), [], math.log(threshold)
+        for drawn in parts:
+            smaller, larger = self.sides(drawn)
+            seen.append((smaller, larger))
+            stakes = self.stakes(smaller, larger)
+            for first in range(0, stakes.size, Budget().chunk):
+                process.update(stakes[first : first + Budget().chunk])
+            if process.peak >= goal:
+                break
+        smaller, larger = (np.concatenate(side) for side in zip(*seen, strict=True))
+        return process, (smaller, larger)
+
+    def certify(
+        self, smaller: Floats, larger: Floats, ratio: float | None, threshold: float
+    ) -> tuple[float | None, float | None]:
+        """The largest factor certainly exceeded by E[smaller] / E[larger], and the violation that would be refuted.
+
+        None for sides below zero, where a factor on the larger one would tighten the bound.
+        """
+        if ratio is None or not ratio > 0 or not math.isfinite(ratio) or float(np.mean(larger)) < 0:
+            return None, None
+        goal = math.log(threshold)
+
+        def refuted(factor: float) -> bool:
+            if not self.two_sided and factor * float(self.high.high) <= float(self.low.low):
+                return True
+            process = self.process(factor)
+            process.update(self.stakes(smaller, larger, factor))
+            return process.log_e >= goal
+
+        certified = last_true(refuted, ratio * 1e-6, ratio)
+        return certified, ratio / certified if certified > 0 else math.inf
+
+
+def widened(high: float, low: float) -> float:
+    """High - low and a little more, so that rounding never makes a bet negative, nor the bound zero."""
+    return (high - low) * (1 + ROUNDING_SHARE) + ROUNDING_SHARE**2 * (abs(high) + abs(low)) + TINY
+
+
+def last_true(test: Any, low: float, high: float) -> float:
+    """The end of a monotone test on a logarithmic scale, true below it; zero where it is false at the low end."""
+    if not test(low):
+        return 0.0
+    a, b = math.log(low), math.log(high)
+    for _ in range(30):
+        half = (a + b) / 2
+        a, b = (half, b) if test(math.exp(half)) else (a, half)
+    return math.exp(a)
