@@ -29,8 +29,10 @@ Setting such a draw to the bound raises a mean by at most this much, hence an e-
 a factor exp(n * 1e-12): 4e-9 for 4096 draws.
 """
 
-_BLOCK: Final = 16  # CAP**16 = 1e192 stays finite, so one logarithm serves sixteen factors
-_FACTORS_AT_ONCE: Final = 1 << 15  # a quarter of a megabyte, within the cache
+# CAP**16 = 1e192 stays finite, so one logarithm serves sixteen factors; any number up to 25 would do.
+_BLOCK: Final = 16  # pragma: no mutate
+# With 64 to 128 bets an eighth to a quarter of a megabyte, within the cache; no number changes a bit.
+_DRAWS_AT_ONCE: Final = 256  # pragma: no mutate
 
 
 def arcsine_bets(nodes: int) -> Float[np.ndarray, " nodes"]:
@@ -121,10 +123,9 @@ class MixtureOfProducts(EProcess):
         raise NotImplementedError
 
     def _absorb(self, draws: Floats) -> float:
-        rows = max(_BLOCK, _FACTORS_AT_ONCE // len(self._open))
         closed, unfinished, n = self._closed, self._open, self.n
-        for first in range(0, len(draws), rows):
-            f = np.minimum(self.factors(draws[first : first + rows]), CAP)
+        for first in range(0, len(draws), _DRAWS_AT_ONCE):
+            f = np.minimum(self.factors(draws[first : first + _DRAWS_AT_ONCE]), CAP)
             closed, unfinished = self._multiply(closed, unfinished, n % _BLOCK, f)
             n += len(f)
         self._closed, self._open = closed, unfinished
@@ -167,8 +168,9 @@ class MeanAtLeast(MixtureOfProducts):
     fact.
 
     `kappa`: E[X^2] <= kappa (E X)^2. The e-variables are 1 - w + w (c - X/bound)_+^2 / ((c - 1)^2 + kappa -
-    1), mixed over c > 1 and w: shrinking X to mean `bound` keeps its second moment below kappa bound^2 and
-    only lowers the positive part (own derivation). At c = kappa, X = 0 they are optimal. `top`: X <= top
+    1), mixed over fourteen c from 1.15 to 41, c - 1 in geometric progression, and w = 1/4, 3/5, 1: shrinking X
+    to mean `bound` keeps its second moment below kappa bound^2 and only lowers the positive part (own
+    derivation). At c = kappa, X = 0 they are optimal. `top`: X <= top
     surely; then (top - X) / (top - bound) has mean at most one and `MeanAtMostOne` applies. Draws [R]. Raises
     ValueError unless exactly one fact is given, bound > 0, kappa >= 1, top > bound, 0 <= draw <= top.
     """
@@ -211,8 +213,8 @@ class MeanZero(MixtureOfProducts):
     """Evidence against E[Z] = 0 given E[Z^2] <= second_moment: mixture of (Z + c)^2 / (c^2 + second_moment),
     c of both signs.
 
-    Draws [R]. Raises ValueError unless second_moment is finite and positive. Expand the square: its mean is
-    c^2 + E[Z^2] under the hypothesis.
+    The size of c falls geometrically from 200 to 1.25 standard deviations. Expand the square: its mean is c^2 +
+    E[Z^2] under the hypothesis. Draws [R]. Raises ValueError unless second_moment is finite and positive.
     """
 
     def __init__(self, second_moment: float, nodes: int = 12) -> None:
@@ -223,7 +225,7 @@ class MeanZero(MixtureOfProducts):
         super().__init__(equal_weights(self._shift.size))
 
     def factors(self, draws: Float[np.ndarray, " R"]) -> Float[np.ndarray, "R G"]:
-        return np.asarray(((draws[:, None] + self._shift) / self._norm) ** 2)
+        return np.asarray(np.square(np.add.outer(draws, self._shift) / self._norm))
 
 
 class BoundedMeanZero(MixtureOfProducts):

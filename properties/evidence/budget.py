@@ -31,7 +31,7 @@ class Budget:
         if not 0 < self.alpha_suite < 1:
             raise ValueError(f"alpha_suite is {self.alpha_suite!r}; it must lie strictly between 0 and 1")
         for name in ("screen", "support"):
-            if not 1 < getattr(self, name) < math.inf:
+            if not (getattr(self, name) > 1 and math.isfinite(getattr(self, name))):
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it must be finite and above 1")
         for name in ("max_claims", "max_executions", "screen_replicates", "confirm_replicates", "chunk"):
             if getattr(self, name) < 1:

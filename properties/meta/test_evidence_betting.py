@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -311,6 +312,49 @@ def test_the_regret_to_the_best_constant_bet_stays_below_the_proved_bound(draws:
     assert MeanAtMostOne().update(draws) >= best - math.log(2 * math.sqrt(len(draws) + 1)) - 1e-9
 
 
+def average_of(bets: list[list[float]]) -> float:
+    """The logarithm of the equal mixture, from the factors of each bet."""
+    return math.log(math.fsum(math.prod(factors) for factors in bets) / len(bets))
+
+
+# Multiples of 1/8 from 0 to 50, a few above every c of a tail, more than a block of them.
+EIGHTHS = [0.5, 1.0, 0.25, 0.0, 3.125, 2.0, 0.125, 1.75, 0.875, 50.0, *(j / 8 for j in range(20))]
+
+
+@pytest.mark.parametrize("draws", [[0.0], [1.0], [45.0], EIGHTHS[:9], EIGHTHS], ids=len)
+def test_each_mixture_is_the_average_of_the_bets_its_docstring_names(draws: list[float]) -> None:
+    # Draws and bounds are dyadic, so that differences round alike here and there; what remains are at most eight
+    # roundings of positive terms for each factor, and a few hundred in sums, logarithms and exponentials.
+    close = partial(pytest.approx, rel=(8 * len(draws) + 400) * UNIT, abs=(8 * len(draws) + 400) * UNIT)
+    rises = np.geomspace(0.15, 40.0, 14).tolist()
+    tails = [
+        [1 - w + w * max(1.0 + rise - x / 0.5, 0.0) ** 2 / (rise**2 + 2.0 - 1) for x in draws]
+        for rise in rises
+        for w in (0.25, 0.6, 1.0)
+    ]
+    assert MeanAtLeast(0.5, kappa=2.0).update(draws) == close(average_of(tails))
+    shifts = [sign * 2.0 / size for size in np.geomspace(0.005, 0.8, 12).tolist() for sign in (1, -1)]
+    squares = [[(z + c) ** 2 / (c**2 + 4.0) for z in draws] for c in shifts]
+    assert MeanZero(4.0).update(draws) == close(average_of(squares))
+
+
+def exact_reflection(top: Fraction, mean: Fraction, draws: list[Fraction]) -> Fraction:
+    """The exact mixture on (top - x) / (top - mean), whose mean is at most one when that of x is at least `mean`."""
+    return exact_mixture([(top - x) / (top - mean) for x in draws])
+
+
+@pytest.mark.parametrize("draws", [[0.0], [2.0], [-1.0], [0.5, -0.75, 0.0, 1.25, 2.0, -0.5, -0.25]], ids=len)
+def test_bounded_means_are_bet_on_from_either_end_by_exact_mixtures(draws: list[float]) -> None:
+    # As above: n < 128 factors, each positive and off by at most 6 units over 1.5e-4.
+    close = partial(pytest.approx, abs=(len(draws) + 1) * 6 * UNIT / 1.5e-4)
+    z, zero = [Fraction(x) for x in draws], Fraction(0)
+    above, below = exact_mixture([1 + x for x in z]), exact_reflection(Fraction(2), zero, z)
+    assert BoundedMeanZero(-1.0, 2.0).update(draws) == close(math.log((above + below) / 2))
+    x = [abs(value) for value in z]
+    mixture = exact_reflection(Fraction(5, 2), Fraction(1, 2), x)
+    assert MeanAtLeast(0.5, top=2.5).update([float(value) for value in x]) == close(math.log(mixture))
+
+
 # --- conduct
 # -------------------------------------------------------------------------------------------------------
 
@@ -336,8 +380,16 @@ def test_a_draw_that_is_not_a_number_is_an_error_and_changes_nothing(make: Calla
     assert_no_number_changes_nothing(make)
 
 
+def test_a_draw_that_is_not_a_number_is_said_to_be_among_those_of_its_update() -> None:
+    process = MeanAtMostOne()
+    process.update([1.0, 1.0, 1.0])
+    with pytest.raises(FloatingPointError, match=r"among draws 3 to 8\)"):
+        process.update([1.0, 1.0, 1.0, 1.0, math.nan, 1.0])
+
+
 def test_an_infinite_draw_is_evidence_of_the_size_of_the_cap() -> None:
     # One log and one exp on either side of a sum of 64 terms: fewer than 128 units.
+    assert CAP == 1e12
     assert MeanAtMostOne().update([math.inf]) == pytest.approx(math.log(CAP), abs=128 * UNIT)
     assert MeanAtMostOne().update([math.inf]) < math.log(BUDGET.refute)
 
