@@ -58,8 +58,10 @@ class Bet:
 
     @property
     def reversed(self) -> "Bet | None":
-        reverse = Bet(self.claim, self.high, self.low, swapped=not self.swapped)
-        return None if self.two_sided or reverse.top <= 0 else reverse
+        """The bet against the opposite inequality; None for an equality, and where the ranges rule the opposite out."""
+        if self.two_sided or bool(self.low.high < self.high.low):
+            return None
+        return Bet(self.claim, self.high, self.low, swapped=not self.swapped)
 
     @property
     def decided(self) -> Judgement | None:
@@ -68,7 +70,7 @@ class Bet:
             sides = (middle(self.low), middle(self.high))
             left, right = reversed(sides) if self.swapped else sides
             return Judgement(Verdict.REFUTED, SURE, left=left, right=right, ratio=part(*sides))
-        ends = (self.top,) if not self.two_sided else (self.top, float(self.low.high - self.high.low))
+        ends = (self.top, self.low.high, self.high.low) if self.two_sided else (self.top,)
         if not all(map(math.isfinite, ends)) and self.variance is None:
             return Judgement(Verdict.ERROR, reason=f"no sure bound on right - left: {self.top}; declare finite ranges")
         return None
@@ -107,7 +109,7 @@ class Bet:
                 process.update(stakes[first : first + Budget().chunk])
             if process.peak >= goal:
                 break
-        smaller, larger = (np.concatenate(side) for side in zip(*seen, strict=True))
+        smaller, larger = np.concatenate(seen, axis=1)
         return process, (smaller, larger)
 
     def certify(
@@ -115,9 +117,9 @@ class Bet:
     ) -> tuple[float | None, float | None]:
         """The largest factor certainly exceeded by E[smaller] / E[larger], and the violation that would be refuted.
 
-        None for sides below zero, where a factor on the larger one would tighten the bound.
+        None unless both sides are above zero: below it a factor on the larger one would tighten the bound.
         """
-        if ratio is None or not ratio > 0 or not math.isfinite(ratio) or float(np.mean(larger)) < 0:
+        if ratio is None or not math.isfinite(ratio) or min(float(np.mean(side)) for side in (smaller, larger)) <= 0:
             return None, None
         goal = math.log(threshold)
 
@@ -138,7 +140,10 @@ def widened(high: float, low: float) -> float:
 
 
 def last_true(test: Any, low: float, high: float) -> float:
-    """The end of a monotone test on a logarithmic scale, true below it; zero where it is false at the low end."""
+    """The end of a monotone test, true below it, to 2^-30 of the range on a logarithmic scale.
+
+    Zero where it is false at the low end.
+    """
     if not test(low):
         return 0.0
     a, b = math.log(low), math.log(high)

@@ -376,6 +376,14 @@ def test_the_evidence_is_the_same_to_the_bit_however_the_draws_are_cut(draws: li
 
 
 @pytest.mark.parametrize("make", PROCESSES)
+def test_a_large_update_equals_many_small_ones(make: Callable[[], EProcess]) -> None:
+    draws, pieces = generator("large").random(2000), make()
+    for part in np.array_split(draws, 77):
+        pieces.update(part)
+    assert make().update(draws) == pieces.log_e
+
+
+@pytest.mark.parametrize("make", PROCESSES)
 def test_a_draw_that_is_not_a_number_is_an_error_and_changes_nothing(make: Callable[[], EProcess]) -> None:
     assert_no_number_changes_nothing(make)
 
@@ -383,8 +391,8 @@ def test_a_draw_that_is_not_a_number_is_an_error_and_changes_nothing(make: Calla
 def test_a_draw_that_is_not_a_number_is_said_to_be_among_those_of_its_update() -> None:
     process = MeanAtMostOne()
     process.update([1.0, 1.0, 1.0])
-    with pytest.raises(FloatingPointError, match=r"among draws 3 to 8\)"):
-        process.update([1.0, 1.0, 1.0, 1.0, math.nan, 1.0])
+    with pytest.raises(FloatingPointError, match=r"among draws 3 to 7\)"):
+        process.update([1.0, 1.0, 1.0, math.nan, 1.0])
 
 
 def test_an_infinite_draw_is_evidence_of_the_size_of_the_cap() -> None:
@@ -395,9 +403,23 @@ def test_an_infinite_draw_is_evidence_of_the_size_of_the_cap() -> None:
 
 
 def test_rounding_below_zero_counts_as_zero_and_more_is_refused() -> None:
-    assert MeanAtMostOne().update([-ROUNDING / 2]) == MeanAtMostOne().update([0.0])
+    for below in (ROUNDING / 2, ROUNDING):
+        assert MeanAtMostOne().update([-below]) == MeanAtMostOne().update([0.0])
     with pytest.raises(ValueError, match="must be at least 0"):
         MeanAtMostOne().update([-2 * ROUNDING])
+
+
+@pytest.mark.parametrize("end", [1.0, 1e3, 1e-3])
+def test_rounding_beyond_a_declared_end_is_relative_to_it(end: float) -> None:
+    makes: list[Callable[[], EProcess]] = [
+        lambda: BoundedMeanZero(-end, end),
+        lambda: MeanAtLeast(end / 2, top=end),
+    ]
+    for make, sign in ((makes[0], 1), (makes[0], -1), (makes[1], 1)):
+        for beyond in (end * (1 + ROUNDING / 2), end + ROUNDING * end):
+            assert make().update([sign * beyond]) == make().update([sign * end])
+        with pytest.raises(ValueError, match="must be at most"):
+            make().update([sign * end * (1 + 2 * ROUNDING)])
 
 
 @pytest.mark.parametrize(
