@@ -59,7 +59,7 @@ def equal_weights(size: int) -> Floats:
 
 def floored(draws: Floats, what: str) -> Floats:
     """Draws with rounding below zero removed; ValueError below -ROUNDING."""
-    lowest = float(draws.min(initial=0.0))
+    lowest = float(draws.min(initial=math.inf))
     if lowest < -ROUNDING:
         raise ValueError(f"{what} is {lowest!r}; it must be at least 0 (rounding allowed: {ROUNDING:g})")
     return np.maximum(draws, 0.0)

@@ -28,6 +28,7 @@ from elbound.properties.evidence.betting import (
     MeanZero,
     MixtureOfProducts,
     arcsine_bets,
+    ceiled,
 )
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.meta.boundary_laws import (
@@ -409,17 +410,13 @@ def test_rounding_below_zero_counts_as_zero_and_more_is_refused() -> None:
         MeanAtMostOne().update([-2 * ROUNDING])
 
 
-@pytest.mark.parametrize("end", [1.0, 1e3, 1e-3])
+@pytest.mark.parametrize("end", [1.0, 1e3, 1e-3, -1.0, -1e3, -1e-3])
 def test_rounding_beyond_a_declared_end_is_relative_to_it(end: float) -> None:
-    makes: list[Callable[[], EProcess]] = [
-        lambda: BoundedMeanZero(-end, end),
-        lambda: MeanAtLeast(end / 2, top=end),
-    ]
-    for make, sign in ((makes[0], 1), (makes[0], -1), (makes[1], 1)):
-        for beyond in (end * (1 + ROUNDING / 2), end + ROUNDING * end):
-            assert make().update([sign * beyond]) == make().update([sign * end])
-        with pytest.raises(ValueError, match="must be at most"):
-            make().update([sign * end * (1 + 2 * ROUNDING)])
+    for beyond in (ROUNDING / 2 * abs(end), ROUNDING * abs(end)):
+        assert ceiled(np.array([end + beyond]), end, "it").tolist() == [end]
+    with pytest.raises(ValueError, match="it must be at most"):
+        ceiled(np.array([end + 2 * ROUNDING * abs(end)]), end, "it")
+    assert ceiled(np.array([end - 1.0]), end, "it").tolist() == [end - 1.0]
 
 
 @pytest.mark.parametrize(
