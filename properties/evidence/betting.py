@@ -48,7 +48,7 @@ def arcsine_bets(nodes: int) -> Float[np.ndarray, " nodes"]:
 
 
 def positive(name: str, value: float, above: float = 0.0) -> float:
-    if not (above < value < math.inf):
+    if not (value > above and math.isfinite(value)):
         raise ValueError(f"{name} is {value!r}; it must be finite and above {above!r}")
     return float(value)
 
@@ -181,7 +181,7 @@ class MeanAtLeast(MixtureOfProducts):
             self._factors = self._reflected(positive("top", top, above=bound))
             super().__init__(equal_weights(64))
         elif kappa is not None and top is None:
-            if not (1.0 <= kappa < math.inf):
+            if not (kappa >= 1.0 and math.isfinite(kappa)):
                 raise ValueError(f"kappa is {kappa!r}; it must be finite and at least 1")
             c, w = (a.ravel() for a in np.meshgrid(1.0 + np.geomspace(0.15, 40.0, 14), [0.25, 0.6, 1.0]))
             self._factors = self._truncated_squares(c, w, w / ((c - 1.0) ** 2 + (kappa - 1.0)))

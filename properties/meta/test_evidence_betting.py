@@ -292,6 +292,13 @@ def exact_mixture(y: list[Fraction]) -> Fraction:
     return sum((c * Fraction(math.comb(2 * k, k), 4**k) for k, c in enumerate(coefficients)), Fraction(0))
 
 
+def test_one_node_is_the_middle_and_a_constant_is_worth_one() -> None:
+    # cos(pi / 2) is off zero by less than a unit, the sine squared of pi / 4 by two.
+    assert arcsine_bets(1) == pytest.approx([0.5], abs=4 * UNIT)
+    # With kappa one X is its mean, and every bet is w (c - 1)^2 / (c - 1)^2 + 1 - w, over 42 bets.
+    assert MeanAtLeast(1.0, kappa=1.0).update([1.0]) == pytest.approx(0.0, abs=64 * UNIT)
+
+
 draws_lists = st.lists(st.floats(0, 1e3), min_size=1, max_size=40)
 
 
@@ -426,10 +433,16 @@ def test_rounding_beyond_a_declared_end_is_relative_to_it(end: float) -> None:
         lambda: MeanAtLeast(1.0),
         lambda: MeanAtLeast(1.0, kappa=2.0, top=3.0),
         lambda: MeanAtLeast(0.0, kappa=2.0),
+        lambda: MeanAtLeast(math.inf, kappa=2.0),
         lambda: MeanAtLeast(1.0, kappa=0.9),
+        lambda: MeanAtLeast(1.0, kappa=math.inf),
+        lambda: MeanAtLeast(1.0, kappa=math.nan),
         lambda: MeanAtLeast(1.0, top=1.0),
         lambda: MeanAtLeast(1.0, top=2.0).update([2.1]),
         lambda: MeanZero(0.0),
+        lambda: MeanZero(-1.0),
+        lambda: MeanZero(math.inf),
+        lambda: MeanZero(math.nan),
         lambda: BoundedMeanZero(0.0, 1.0),
         lambda: BoundedMeanZero(-1.0, 1.0).update([1.1]),
         lambda: BoundedMeanZero(-1.0, 1.0).update([-1.1]),
