@@ -139,8 +139,9 @@ class MixtureOfProducts(EProcess):
         bets = f.shape[1]
         pad = np.ones((max(filled - 1, 0), bets))
         rows = np.concatenate([unfinished[None], pad, f]) if filled else f
-        full = len(rows) // _BLOCK * _BLOCK
-        products = np.multiply.reduce(rows[:full].reshape(-1, _BLOCK, bets), axis=1)
+        blocks = len(rows) // _BLOCK
+        full = blocks * _BLOCK
+        products = np.multiply.reduce(rows[:full].reshape(blocks, _BLOCK, bets), axis=1)
         closed = np.cumsum(np.concatenate([closed[None], np.log(products)]), axis=0)[-1]
         return closed, np.multiply.reduce(rows[full:], axis=0, initial=1.0)
 

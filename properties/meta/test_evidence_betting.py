@@ -392,6 +392,12 @@ def test_a_large_update_equals_many_small_ones(make: Callable[[], EProcess]) -> 
 
 
 @pytest.mark.parametrize("make", PROCESSES)
+def test_before_the_first_draw_there_is_no_evidence(make: Callable[[], EProcess]) -> None:
+    process = make()
+    assert process.update([]) == process.log_e == process.peak == process.n == 0
+
+
+@pytest.mark.parametrize("make", PROCESSES)
 def test_a_draw_that_is_not_a_number_is_an_error_and_changes_nothing(make: Callable[[], EProcess]) -> None:
     assert_no_number_changes_nothing(make)
 
