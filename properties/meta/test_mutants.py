@@ -242,6 +242,15 @@ def test_a_dropped_assumption_is_judged_outside_it_alone() -> None:
     assert ladder_of(rows)["families"]["dropped assumption"] == {"total": 1, "false": 0, "killed": 1, "found": 0}
 
 
+def test_replicates_are_weighed_outside_an_assumption_on_named_instances_alone() -> None:
+    experiment = Noisy(1.0, 1.6, 1.8)
+    assert not [row for row in rows_of(experiment) if "dropped assumption" in row.version and row.judged]
+    experiment.instances = {"known": {"share": 1.0, "radius": 2.0}, "outside": {"share": 1.8, "radius": 2.5}}
+    (row,) = (row for row in rows_of(experiment, searched=False) if "dropped assumption" in row.version)
+    assert (row.verdict, row.origin) == (Verdict.REFUTED, "instance: outside")
+    assert row.replicates > 0
+
+
 def test_what_the_bound_leaves_room_for_survives_as_loose() -> None:
     found = ladder_of(rows_of(Planted(0.5, 0.4, 0.5)))
     assert reasons(found)["constant: the bound over 1.5"] == "loose"
