@@ -64,7 +64,15 @@ class EdgeOfBall(Experiment):
     instances = {
         "two outliers among 32": {"N": 32, "r": 0.5, "beta": 1.0, "D": 1.0, "sigma_x2": 1.0, "LC": 1.0, "gain": 1.0},
         "two outliers among 128": {"N": 128, "r": 0.5, "beta": 1.0, "D": 1.0, "sigma_x2": 1.0, "LC": 1.0, "gain": 1.0},
-        "a small step, little noise": {"N": 4, "r": 0.425, "beta": 3.0, "D": 0.2, "sigma_x2": 3.0, "LC": 0.05, "gain": 1.0},
+        "a small step, little noise": {
+            "N": 4,
+            "r": 0.425,
+            "beta": 3.0,
+            "D": 0.2,
+            "sigma_x2": 3.0,
+            "LC": 0.05,
+            "gain": 1.0,
+        },
         "a step that takes half the gap": _half,
         "a hundredth of a step that takes half the gap": _half | {"gain": 0.01},
     }

@@ -83,6 +83,8 @@ class IwaePoint(Experiment):
         | {"N": 2, "K": 4, "sigma_x2": 0.065, "D": 1.9, "W": -0.48, "V": -0.033, "seed": 3708},
         "digits, slopes near zero": _signs
         | {"N": 3, "K": 5, "sigma_x2": 1.9, "D": 1.03, "W": -0.564, "V": -0.172, "seed": 1523},
+        "one datum, slopes opposed, K = 400": {**BASE, "law": "random signs", "N": 1, "K": 400, "W": 0.0, "V": 0.0}
+        | {"D": 1e3, "sigma_x2": 1e3},
     }
     faults = {"sum over the data for their mean": "digits, slopes near zero"}
 
