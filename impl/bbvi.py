@@ -199,7 +199,8 @@ class GaussianInference:
         place = math.sqrt(float(start[:size].square().sum() + start[2 * size :].square().sum()))
         farthest = place
         for gamma in sgd.step_sizes():
-            place = abs(1 - gamma * self.beta) * place + gamma * push
+            move = gamma * sgd.gain
+            place = abs(1 - move * self.beta) * place + move * push
             farthest = max(farthest, place)
         return farthest
 
@@ -248,7 +249,7 @@ def run_inference(
         between, within = noise_split(problem, outcomes)
         rows.append((mean.square().sum(0), shares[0] * between + shares[1] * within))
         chosen = outcomes.flatten(0, 1).gather(0, picked[:, None].expand(-1, len(theta), -1))
-        theta = theta - gamma * (chosen.mean(0) + known)
+        theta = theta - gamma * sgd.gain * (chosen.mean(0) + known)
     squares, noises = zip(*rows, strict=True)
     return InferenceRun(torch.stack(squares), torch.stack(noises), first, problem.objective(theta))
 

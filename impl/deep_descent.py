@@ -174,7 +174,7 @@ def steps(
     gammas = (*sgd.step_sizes(), 0.0)
     theta = start.to(problem.data)[None].repeat(len(replicates), 1).T
     for gamma, batch in zip(gammas, minibatches(problem, sgd, stream, replicates, len(gammas)), strict=True):
-        slope = objective.batch_gradient(theta, batch)
+        slope = objective.batch_gradient(theta, batch).mul_(sgd.gain)
         yield Step(theta, slope, gamma)
         if gamma:
             theta.sub_(slope, alpha=gamma)

@@ -42,8 +42,9 @@ class Sgd:
 
     ``clip_radius`` None descends on the objective F, a radius r on F o Phi with the radial soft-clip Phi;
     ``ball_radius`` projects every iterate onto the ball of that radius.
-    Raises ValueError for counts below 1, for a step size or radius that is not positive and finite, and for both
-    radii at once.
+    ``gain`` multiplies every sample gradient, as a batch's sum over another count does: below one they are biased.
+    Raises ValueError for counts below 1, for a step size or radius that is not positive and finite, for both
+    radii at once, and for a gain outside (0, 1].
     """
 
     steps: int
@@ -54,6 +55,7 @@ class Sgd:
     with_replacement: bool = True
     clip_radius: float | None = None
     ball_radius: float | None = None
+    gain: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "importance_samples"):
@@ -67,6 +69,8 @@ class Sgd:
             raise ValueError(
                 f"clip_radius is {self.clip_radius} and ball_radius {self.ball_radius}; allowed: one of them"
             )
+        if not 0 < self.gain <= 1:
+            raise ValueError(f"gain is {self.gain}; allowed: above 0, at most 1")
 
     def step_sizes(self) -> list[float]:
         """gamma_1, ..., gamma_n."""
@@ -75,17 +79,17 @@ class Sgd:
     def shares(self, data_count: int) -> tuple[float, float]:
         """Factors of the data and the noise part in every variance of the sample gradient.
 
-        (1/B, 1/(BK)), the first times (N - B)/(N - 1) without replacement.
+        (1/B, 1/(BK)) times gain^2, the first times (N - B)/(N - 1) without replacement.
         Raises ValueError where B > N without replacement, or N is out of the index range.
         """
         check_range(data_count)
         size = self.batch_size
-        noise = 1 / (size * self.importance_samples)
+        noise = self.gain**2 / (size * self.importance_samples)
         if self.with_replacement:
-            return 1 / size, noise
+            return self.gain**2 / size, noise
         if size > data_count:
             raise ValueError(f"batch_size is {size}; allowed without replacement: 1 to data_count {data_count}")
-        return (data_count - size) / (size * max(data_count - 1, 1)), noise
+        return self.gain**2 * (data_count - size) / (size * max(data_count - 1, 1)), noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,7 +225,8 @@ def iterates(
     noise_of, step_of = _functions(compiled=compiled and can_compile(device))
     schedule, total = stream.schedule(device), torch.tensor(count, device=device)
     radius = None if sgd.clip_radius is None else problem.data.new_tensor(sgd.clip_radius)
-    step_sizes = problem.data.new_tensor(sgd.step_sizes())
+    # A longer gradient or a longer step: the parameters cannot tell.
+    step_sizes = sgd.gain * problem.data.new_tensor(sgd.step_sizes())
     times = torch.arange(1, sgd.steps + 1, device=device)
     yield theta
     for t, gamma in zip(times, step_sizes, strict=True):

@@ -246,7 +246,7 @@ class Bench:
         try:
             with self._watched(configuration, origin):
                 situation = situation or self.experiment.situation(configuration, self.brief.context)
-                trial = self._trial(configuration, situation, claims)
+                trial = self._trial(configuration, situation, claims, origin)
         except Exception as failure:  # a user's experiment may raise anything
             broken = failed(failure)
             return {x.name: self._row(x, "", configuration, origin, broken, None, 0.0) for x in claims}
@@ -291,17 +291,19 @@ class Bench:
         bounds = {rival.name: trial.bound(rival) for rival in (*rivals, own)} if rivals else {}
         return {name: bound for name, bound in bounds.items() if bound is not None and math.isfinite(bound)}
 
-    def _trial(self, configuration: Configuration, situation: Situation, claims: Sequence[Listed]) -> Trial:
+    def _trial(
+        self, configuration: Configuration, situation: Situation, claims: Sequence[Listed], origin: str
+    ) -> Trial:
         # Configurations outside every assumption are set aside before anything is simulated.
         if any(not x.claim.broken_assumption(situation.values, situation.facts) for x in claims):
             measured = self.experiment.measure(configuration, self.brief.context)
             return Trial(situation, measured, self.budget)
-        return Trial(situation, self._outside(configuration, situation, claims), self.budget)
+        return Trial(situation, self._outside(configuration, situation, claims, origin), self.budget)
 
     def _outside(
-        self, configuration: Configuration, situation: Situation, claims: Sequence[Listed]
+        self, configuration: Configuration, situation: Situation, claims: Sequence[Listed], origin: str
     ) -> Measurement | None:
-        """An exact measurement where only mutants freed of an assumption speak."""
+        """A measurement where only mutants freed of an assumption speak; replicates on named instances alone."""
         freed = (
             mutant
             for x in claims
@@ -312,7 +314,7 @@ class Bench:
             return None
         with contextlib.suppress(Exception):
             measurement = self.experiment.measure(configuration, self.brief.context)
-            return None if isinstance(measurement, Sample) else measurement
+            return measurement if _weighed(measurement, origin) else None
         return None
 
     def _judge(self, trial: Trial, claim: Claim) -> Judgement:
@@ -328,8 +330,7 @@ class Bench:
     ) -> None:
         """Judges the wrong versions and mutants that are not refuted yet; where the claim is silent, those freed."""
         versions = self.docket.versions(listed)
-        # Sure ranges may rest on the assumption that is broken.
-        silent = {} if isinstance(trial.measurement, Sample) else versions.freed
+        silent = versions.freed if _weighed(trial.measurement, origin) else {}
         for name in (*versions.named, *versions.mutants) if met else silent:
             known = self.versions.get((listed.name, name))
             if known is not None and known.verdict is Verdict.REFUTED:
@@ -364,7 +365,7 @@ class Bench:
     def replay_version(self, listed: Listed, row: Row) -> Row:
         """The row of a wrong version or mutant once more."""
         situation = self.experiment.situation(row.configuration, self.brief.context)
-        trial = self._trial(row.configuration, situation, (listed,))
+        trial = self._trial(row.configuration, situation, (listed,), row.origin)
         met = not listed.claim.broken_assumption(situation.values, situation.facts)
         judgement = self._attempt(trial, listed, row.version, met=met)
         return self._version_row(trial, listed, row.version, row.configuration, row.origin, judgement)
@@ -475,6 +476,11 @@ def _smallest(space: Space, point: tuple[int, ...], refuted: Any) -> tuple[int, 
         return find(space.points, refuted, settings=options, database_key=key)
     except NoSuchExample:
         return point
+
+
+def _weighed(measurement: Measurement | None, origin: str) -> bool:
+    """Whether mutants freed of an assumption are judged where it is broken: simulating every such draw takes long."""
+    return not isinstance(measurement, Sample) or origin.startswith("instance")
 
 
 def _telling(found: Row | Judgement) -> tuple[bool, bool, bool, float]:

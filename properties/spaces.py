@@ -102,10 +102,11 @@ class Count:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a few options, the simplest first."""
+    """One of a few options, the simplest first, which is drawn `usual` times as often as each other one."""
 
     name: str
     options: tuple[Scalar, ...]
+    usual: int = 1
 
     @property
     def size(self) -> int:
@@ -116,6 +117,11 @@ class Choice:
 
     def nearest(self, value: Scalar) -> int:
         return self.options.index(value) if value in self.options else 0
+
+
+def _spare(axis: Axis) -> int:
+    """How many cells of draws the first point has beside its own."""
+    return axis.usual - 1 if isinstance(axis, Choice) else 0
 
 
 @dataclass(frozen=True)
@@ -135,17 +141,22 @@ class Space:
     def from_cube(self, position: Sequence[float]) -> tuple[int, ...]:
         """The grid point nearest to a position in the unit cube; positions outside are brought back to it."""
         clipped = (min(max(x, 0.0), 1.0) for x in position)
-        return tuple(min(int(x * axis.size), axis.size - 1) for x, axis in zip(clipped, self.axes, strict=True))
+        spare = [_spare(axis) for axis in self.axes]
+        cells = [axis.size + more for axis, more in zip(self.axes, spare, strict=True)]
+        drawn = (min(int(x * count), count - 1) for x, count in zip(clipped, cells, strict=True))
+        return tuple(max(j - more, 0) for j, more in zip(drawn, spare, strict=True))
 
     @property
     def points(self) -> st.SearchStrategy[tuple[int, ...]]:
         """The strategy of grid points, one integer per axis."""
-        drawn = st.tuples(*(st.integers(FAR, FAR + axis.size - 1) for axis in self.axes))
-        return drawn.map(lambda far: tuple(j - FAR for j in far))
+        spare = [_spare(axis) for axis in self.axes]
+        ends = (FAR + axis.size + more - 1 for axis, more in zip(self.axes, spare, strict=True))
+        drawn = st.tuples(*(st.integers(FAR, end) for end in ends))
+        return drawn.map(lambda far: tuple(max(j - FAR - more, 0) for j, more in zip(far, spare, strict=True)))
 
     def choices(self, point: Sequence[int]) -> tuple[int, ...]:
         """What Hypothesis draws for a point: to hand it a witness to start from."""
-        return tuple(j + FAR for j in point)
+        return tuple(FAR + (j + _spare(axis) if j else 0) for j, axis in zip(point, self.axes, strict=True))
 
     def with_option(self, name: str, option: Scalar) -> "Space":
         """The space with one more option on a Choice axis; unchanged where there is no such axis."""

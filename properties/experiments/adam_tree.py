@@ -1,7 +1,8 @@
 """Adam preconditioned by past gradients on a decoder offset with two-valued data: every path enumerated.
 
 One coordinate, decoder weights zero, one data point per gradient: the gradient is (c - x) / sigma_x2 with x = 1 or 0,
-the objective quadratic with curvature L = 1 / sigma_x2, and n steps have 2^n paths.
+the objective quadratic with curvature L = 1 / sigma_x2, and n steps have 2^n paths. A gain below one multiplies every
+stochastic gradient, which is then biased.
 """
 
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from torch import Tensor
 from elbound.impl.optimisers import Adam, Place, Timing, adam_step, at_rest, preconditioner
 from elbound.properties.evidence.intervals import Interval, maximum
 from elbound.properties.experiment import Context, Exact, Experiment, Situation, Steps
-from elbound.properties.spaces import Configuration, Count, Linear, Logarithmic, Scalar, Space
+from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
 from elbound.theory.settings import ADAM_PREDICTABLE_RUN, UNBIASED
 from elbound.theory.symbols import C, Delta, F, L, R, a, a_A, a_AA, beta_2, n, reg, sigma2, sigma2_A
 
@@ -34,13 +35,14 @@ class Level(NamedTuple):
 
 @dataclass(frozen=True)
 class TreeProblem:
-    """Share of ones, curvature, start, steps and optimiser."""
+    """Share of ones, curvature, start, steps, optimiser, and gain of the gradients."""
 
     share: float
     curvature: float
     start: float
     steps: int
     adam: Adam
+    gain: float
 
     @staticmethod
     def of(configuration: Configuration, timing: Timing = Timing.PAST) -> "TreeProblem":
@@ -56,11 +58,11 @@ class TreeProblem:
             place=Place.OUTSIDE,
             timing=timing,
         )
-        return TreeProblem(c["share"], curvature, start, c["n"], adam)
+        return TreeProblem(c["share"], curvature, start, c["n"], adam, c["gain"])
 
     @property
     def noise_variance(self) -> float:
-        return self.share * (1 - self.share) * self.curvature**2
+        return self.share * (1 - self.share) * (self.gain * self.curvature) ** 2
 
     @property
     def first_gap(self) -> float:
@@ -94,7 +96,7 @@ class TreeProblem:
             doubled = [x.repeat_interleave(2) for x in (theta, moments.first, moments.second)]
             before = moments._replace(first=doubled[1], second=doubled[2])
             drawn = values.repeat(len(theta))
-            gradient = (doubled[0] - drawn) * self.curvature
+            gradient = (doubled[0] - drawn) * (self.gain * self.curvature)
             theta, moments = adam_step(self.adam, doubled[0], gradient, before)
             chance = theta.new_tensor([1 - self.share, self.share]).repeat(len(chances))
             chances = chances.repeat_interleave(2) * chance
@@ -117,6 +119,7 @@ class AdamTree(Experiment):
             Logarithmic("reg", 0.2, 10.0),
             Linear("beta_2", 0.0, 0.999),
             Logarithmic("sigma_x2", 0.1, 5.0),
+            Choice("gain", (1.0, 0.01), usual=4),
         )
     )
     _far: ClassVar[dict[str, Scalar]] = {
@@ -127,12 +130,14 @@ class AdamTree(Experiment):
         "reg": 1.0,
         "beta_2": 0.9,
         "sigma_x2": 0.5,
+        "gain": 1.0,
     }
     instances = {
         "from afar, L C = reg": _far,
         "from the optimum, L C = reg": _far | {"start": 0.0, "n": 12},
         "from afar, many small steps": _far | {"LC/reg": 0.3, "reg": 0.3},
         "from afar, regulariser above all gradients": _far | {"reg": 10.0},
+        "from afar, gradients a hundredth as long": _far | {"gain": 0.01},
     }
     faults = {
         "current gradients in the steps": "from afar, L C = reg",
@@ -150,7 +155,7 @@ class AdamTree(Experiment):
             beta_2: problem.adam.beta_2,
             reg: problem.adam.regulariser,
         }
-        return Situation(values, frozenset({UNBIASED}))
+        return Situation(values, frozenset({UNBIASED} if problem.gain == 1 else set()))
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         problem = TreeProblem.of(configuration, Timing.CURRENT if fault.startswith("current") else Timing.PAST)

@@ -5,9 +5,9 @@ from typing import Any
 from elbound.impl.clipping import smoothness
 from elbound.impl.trajectories import run_sgd
 from elbound.properties.experiment import At, Context, Experiment, Sample, Situation, Steps
-from elbound.properties.experiments.linear_vae_runs import LEAST, SMALL, RunProblem, run_space, up_to
+from elbound.properties.experiments.linear_vae_runs import LEAST, SHORT_GRADIENTS, SMALL, RunProblem, run_space, up_to
 from elbound.properties.spaces import Configuration
-from elbound.theory.settings import CLIPPED_LINEAR_VAE_RUN, SMOOTH, UNBIASED
+from elbound.theory.settings import CLIPPED_LINEAR_VAE_RUN, SMOOTH
 from elbound.theory.symbols import C, Delta, Delta_sup, F, G_r, L, a, n, sigma2, sigma_sup2
 
 
@@ -25,6 +25,7 @@ class ClippedRun(Experiment):
         "two-valued, without replacement": SMALL | {"data": "two-valued", "replacement": False, "B": 4, "K": 2},
         "from the least value, B=8": LEAST,
         "near-degenerate": SMALL | {"data": "near-degenerate", "law": "uniform"},
+        "gradients a hundredth as long": SHORT_GRADIENTS | {"factor": 2.0},
     }
     faults = {"noise forgotten in the record": "from the least value, B=8"}
 
@@ -41,7 +42,7 @@ class ClippedRun(Experiment):
             sigma_sup2: run.noise(sgd),
             G_r: run.gradient,
         }
-        return Situation(values | run.parameters, frozenset({UNBIASED, SMOOTH}))
+        return Situation(values | run.parameters, run.facts | {SMOOTH})
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Sample:
         run = RunProblem.of(configuration, context)

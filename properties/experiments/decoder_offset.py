@@ -2,7 +2,8 @@
 
 The offset's gradient is (c - c*) / sigma_x2 plus noise that does not depend on c, so with L = 1 / sigma_x2 and noise
 variance sigma^2 the expected squared gradient obeys a_{t+1} = (1 - L gamma_t)^2 a_t + L^2 gamma_t^2 sigma^2 exactly,
-and the expected gap is a_t / (2 L).
+and the expected gap is a_t / (2 L). A gain below one multiplies every stochastic gradient, which is then biased; with
+another L than the curvature the objective is not L-smooth.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ from elbound.properties.datasets import bundled
 from elbound.properties.evidence.intervals import Interval, maximum
 from elbound.properties.experiment import At, Context, Exact, Experiment, Series, Situation, Steps
 from elbound.properties.experiments.linear_vae_ball import gaussian_weights, problem_of
-from elbound.properties.spaces import Configuration, Count, Linear, Logarithmic, Space
+from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Space
+from elbound.theory.claim import Fact
 from elbound.theory.settings import SGD_HORIZONS, SGD_RUN, SMOOTH, SMOOTH_ON_BALL, UNBIASED
 from elbound.theory.symbols import (
     C,
@@ -46,11 +48,13 @@ FAULTS = {
 
 @dataclass(frozen=True)
 class OffsetProblem:
-    """Curvature L, noise variance sigma^2 of one minibatch gradient, squared gradient at the start, least objective."""
+    """Curvature, variance of one minibatch gradient, squared gradient at the start, gain, and L said of the curvature."""
 
     curvature: float
     noise_variance: float
     first_square: float
+    gain: float
+    smoothness: float
 
     @staticmethod
     def of(problem: LinearVAE, configuration: Configuration) -> "OffsetProblem":
@@ -64,7 +68,13 @@ class OffsetProblem:
         noise = between / c["B"] + within / (c["B"] * c["K"])
         curvature = 1 / c["sigma_x2"]
         # Squared distance in units of the noise: nu = sigma^2 / (L Delta), Delta = |grad|^2 / (2 L).
-        return OffsetProblem(curvature, noise, 2 * c["start"] * noise)
+        first = 2 * c["start"] * noise
+        return OffsetProblem(curvature, noise * c["gain"] ** 2, first, c["gain"], curvature / c["curvature / L"])
+
+    @property
+    def facts(self) -> frozenset[Fact]:
+        smooth = {SMOOTH, SMOOTH_ON_BALL} if self.smoothness >= self.curvature else set()
+        return frozenset({UNBIASED} if self.gain == 1 else set()) | smooth
 
     def squares(self, step_size: float, gains: tuple[float, float] = (1.0, 1.0)) -> Iterator[tuple[float, float]]:
         """E a_t and its rounding error, t = 1, 2, ...; `gains` scale the descent and the noise in planted faults."""
@@ -72,7 +82,7 @@ class OffsetProblem:
         while True:
             yield square, error
             gamma = self.curvature * step_size / t**0.5
-            keep, fresh = (1 - gains[0] * gamma) ** 2, gamma**2 * self.noise_variance * gains[1]
+            keep, fresh = (1 - self.gain * gains[0] * gamma) ** 2, gamma**2 * self.noise_variance * gains[1]
             square = keep * square + fresh
             error = keep * error + 12 * EPS * (square + fresh + abs(gamma) * square)
             t += 1
@@ -94,6 +104,8 @@ SPACE = Space(
         Linear("spread", 0.0, 2.0),
         Linear("scale", 0.0, 1.5),
         Count("seed", 0, 2**16),
+        Choice("gain", (1.0, 0.01), usual=4),
+        Choice("curvature / L", (1.0, 2.0), usual=4),
     )
 )
 BASE: Configuration = {
@@ -107,7 +119,8 @@ BASE: Configuration = {
     "start": 0.0,
     "LC": 1.0,
 }
-BASE = {**BASE, "sigma_x2": 0.5, "D": 0.8, "spread": 0.5, "scale": 0.6, "seed": 2}
+BASE = {**BASE, "sigma_x2": 0.5, "D": 0.8, "spread": 0.5, "scale": 0.6, "seed": 2, "gain": 1.0}
+BASE = {**BASE, "curvature / L": 1.0}
 
 
 def offset_problem(configuration: Configuration, context: Context) -> OffsetProblem:
@@ -130,8 +143,11 @@ class OffsetRecursion(Experiment):
         "offset, two-valued data, B=K=1": {**BASE, "data": "two-valued", "B": 1, "K": 1, "n": 1_000},
         "offset at optimum, n=3": {**BASE, "n": 3},
         "offset, nu=1, n=3": {**BASE, "start": 1.0, "n": 3},
-        "offset far away, n=1": {**BASE, "start": 100.0, "n": 1},
+        "offset far away, n=1": {**BASE, "start": 1_000.0, "n": 1},
         "offset far away, n=1000": {**BASE, "start": 1_000.0},
+        "offset farther away, n=4000": {**BASE, "start": 1e6, "n": 4_000},
+        "offset far away, gradients a hundredth as long, n=100": {**BASE, "start": 1_000.0, "gain": 0.01, "n": 100},
+        "offset far away, L half the curvature, n=1": {**BASE, "start": 100.0, "curvature / L": 2.0, "n": 1},
     }
     faults = {
         "ascent instead of descent": "offset, nu=1, n=1000",
@@ -141,21 +157,21 @@ class OffsetRecursion(Experiment):
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         problem, steps = offset_problem(configuration, context), int(configuration["n"])
-        path = problem.squares(float(configuration["LC"]) / problem.curvature)
+        path = problem.squares(float(configuration["LC"]) / problem.smoothness)
         highest = max(square + error for square, error in (next(path) for _ in range(steps)))
         values = {
             n: float(steps),
-            C: float(configuration["LC"]) / problem.curvature,
-            L: problem.curvature,
+            C: float(configuration["LC"]) / problem.smoothness,
+            L: problem.smoothness,
             Delta: problem.first_square / (2 * problem.curvature),
             Delta_sup: highest / (2 * problem.curvature),
             sigma_sup2: problem.noise_variance,
         }
-        return Situation(values, frozenset({UNBIASED, SMOOTH, SMOOTH_ON_BALL}), precision=2.0**-49)
+        return Situation(values, problem.facts, precision=2.0**-49)
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         problem, steps = offset_problem(configuration, context), int(configuration["n"])
-        path = problem.squares(float(configuration["LC"]) / problem.curvature, FAULTS.get(fault, (1.0, 1.0)))
+        path = problem.squares(float(configuration["LC"]) / problem.smoothness, FAULTS.get(fault, (1.0, 1.0)))
         squares, errors = np.array([next(path) for _ in range(steps + 1)]).T
         gradient = maximum(Interval.around(squares, errors), 0.0)
         # The least objective is left out: it cancels in every difference of objectives.
@@ -186,16 +202,18 @@ class OffsetHorizons(Experiment):
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         problem = offset_problem(configuration, context)
         values = {
-            C: float(configuration["LC"]) / problem.curvature,
-            L: problem.curvature,
+            C: float(configuration["LC"]) / problem.smoothness,
+            L: problem.smoothness,
             Delta: problem.first_square / (2 * problem.curvature),
         }
-        return Situation(values, frozenset({UNBIASED, SMOOTH}))
+        return Situation(values, problem.facts - {SMOOTH_ON_BALL})
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Series:
         problem = offset_problem(configuration, context)
         gamma = float(configuration["LC"]) / np.sqrt(np.arange(1, HORIZONS[-1] + 1, dtype=np.float64))
-        squares = _recursion(problem.first_square, (1 - gamma) ** 2, gamma**2 * problem.noise_variance)
+        moved = gamma * problem.curvature / problem.smoothness
+        fresh = moved**2 * problem.noise_variance
+        squares = _recursion(problem.first_square, (1 - problem.gain * moved) ** 2, fresh)
         curves = {
             average: _weighted_means(squares, gamma * (1 - gamma / 2)),
             uniform_average: _weighted_means(squares, np.ones_like(gamma)),

@@ -19,7 +19,7 @@ from elbound.properties.experiment import At, Context, Exact, Experiment, Situat
 from elbound.properties.experiments.deep_descent import AXES, DeepProblem, DeepTree
 from elbound.properties.experiments.deep_layerwise import PASS, constants_of
 from elbound.properties.spaces import Configuration, Count, Linear, Logarithmic, Scalar, Space
-from elbound.theory.settings import DEEP_ADAM_PREDICTABLE_RUN, DEEP_ADAM_RUN, UNBIASED
+from elbound.theory.settings import DEEP_ADAM_PREDICTABLE_RUN, DEEP_ADAM_RUN
 from elbound.theory.symbols import (
     C,
     Delta,
@@ -87,7 +87,7 @@ class DeepAdam:
         theta, chances = self.run.start, torch.ones(1, dtype=torch.float64)
         moments = at_rest(theta)
         for _ in range(self.run.sgd.steps):
-            slopes = self.run.objective.outcomes(theta).flatten(1, 2)
+            slopes = self.run.sgd.gain * self.run.objective.outcomes(theta).flatten(1, 2)
             yield Node(chances, theta, moments, slopes)
             branches = len(self.branch)
             wide, first, second = (
@@ -147,6 +147,7 @@ SHARED: dict[str, Configuration] = {
     "digits, one hidden layer": BASE,
     "digits, two hidden layers, one step": BASE | {"depth": 2, "n": 1},
     "digits, three hidden layers, soft-clips throughout": BASE | {"depth": 3, "hidden": "soft-clip"},
+    "digits, gradients a hundredth as long": BASE | {"gain": 0.01},
 }
 
 
@@ -163,7 +164,7 @@ class DeepAdamPast(Experiment):
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         problem = DeepAdam.of(configuration, context, Timing.PAST)
-        return Situation(problem.situation(), frozenset({UNBIASED}), precision=4e-12)
+        return Situation(problem.situation(), problem.run.facts, precision=4e-12)
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         problem = DeepAdam.of(configuration, context, Timing.PAST)
@@ -172,7 +173,7 @@ class DeepAdamPast(Experiment):
         for node in levels:
             diagonal = preconditioner(problem.adam, node.before)
             gradient = problem.run.objective.gradient(node.theta)
-            away = (node.slopes - gradient[:, None]).square()
+            away = (node.slopes - problem.run.sgd.gain * gradient[:, None]).square()
             square, spread = gradient.square(), torch.einsum("j,pjr->pr", problem.branch, away)
             sizes = torch.einsum("j,pjr->pr", problem.branch, node.slopes.square()) + square
             rows = {
@@ -211,7 +212,7 @@ class DeepAdamMomentum(Experiment):
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         problem = DeepAdam.of(configuration, context, Timing.CURRENT)
         more = {p: problem.run.problem.architecture.parameter_count, beta_1: problem.adam.beta_1}
-        return Situation({**problem.situation(), **more}, frozenset({UNBIASED}), precision=4e-12)
+        return Situation({**problem.situation(), **more}, problem.run.facts, precision=4e-12)
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         problem = DeepAdam.of(configuration, context, Timing.CURRENT)

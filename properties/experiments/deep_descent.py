@@ -25,6 +25,7 @@ from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import At, Context, Everywhere, Exact, Experiment, Sample, Situation, Steps
 from elbound.properties.experiments.deep_layerwise import PASS, constants_of, gaussian_parameters, problem_of
 from elbound.properties.spaces import Axis, Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
+from elbound.theory.claim import Fact
 from elbound.theory.settings import DEEP_RUN, SMOOTH, UNBIASED
 from elbound.theory.symbols import C, Delta, Delta_sup, F, G_r, L, a, bend, n, r, sigma2, sigma_sup2, slip, z_score
 
@@ -41,6 +42,7 @@ AXES: tuple[Axis, ...] = (
     Logarithmic("sigma_x2", 0.2, 5.0),
     Linear("beta", 0.0, 4.0),
     Count("seed", 0, 2**16),
+    Choice("gain", (1.0, 0.01), usual=4),
 )
 
 
@@ -59,7 +61,8 @@ class DeepProblem:
         c: Any = configuration
         problem, rule, radius = problem_of(configuration, context), three_point_rule(c["k"]), float(c["r"])
         step_size = c["LC"] / clipped_smoothness(problem, rule, radius)
-        sgd = Sgd(steps=c["n"], step_size=step_size, batch_size=c.get("B", 1), law=THREE_POINT, clip_radius=radius)
+        shape: Any = {"steps": c["n"], "batch_size": c.get("B", 1), "gain": c["gain"]}
+        sgd = Sgd(step_size=step_size, law=THREE_POINT, clip_radius=radius, **shape)
         drawn = gaussian_parameters(problem.architecture, c["seed"])
         weights = drawn / drawn.norm() * c["share"] * radius
         return DeepProblem(problem, Objective(problem, rule, radius), radius, sgd, unclip(weights[:, None], radius))
@@ -99,7 +102,12 @@ class DeepProblem:
             **constants_of(self.constants, self.problem),
         }
         # The recursion's constants come rounded up by 1e-12, so L holds them only to that.
-        return Situation(values, frozenset({UNBIASED, SMOOTH}), precision=4e-12)
+        return Situation(values, self.facts | {SMOOTH}, precision=4e-12)
+
+    @property
+    def facts(self) -> frozenset[Fact]:
+        """Whether sample gradients have the gradient as their mean."""
+        return frozenset({UNBIASED} if self.sgd.gain == 1 else set())
 
     def ranges(self) -> dict[Any, Any]:
         """What no run can leave: every sample gradient is at most G_r long, the clip's derivative at most one."""
@@ -137,7 +145,7 @@ def tree(run: DeepProblem, bias: float) -> Iterator[Level]:
     theta, chances = run.start, torch.ones(1, dtype=torch.float64)
     for gamma in (*run.sgd.step_sizes(), 0.0):
         record = run.objective.record(theta, run.sgd)
-        slopes = run.objective.outcomes(theta).flatten(1, 2) * bias
+        slopes = run.objective.outcomes(theta).flatten(1, 2) * (bias * run.sgd.gain)
         yield Level(chances, record, theta, slopes, branch)
         theta = (theta[:, None] - gamma * slopes).flatten(1)
         chances = (branch[:, None] * chances).flatten()
@@ -204,6 +212,7 @@ class DeepTree(Experiment):
         "sigma_x2": 1.0,
         "beta": 1.0,
         "seed": 4,
+        "gain": 1.0,
     }
     _base |= {"N": 4, "d": 3, "width": 3, "n": 2}
     instances = {
@@ -212,6 +221,7 @@ class DeepTree(Experiment):
         "digits, three hidden layers, soft-clips throughout": _base | {"depth": 3, "hidden": "soft-clip"},
         "digits, long steps": _base | {"LC": 30.0},
         "two-valued, beta = 4": _base | {"data": "two-valued", "beta": 4.0},
+        "digits, gradients a hundredth as long": _base | {"gain": 0.01},
     }
     faults = {"gradient 5 percent too long": "digits, one hidden layer, short steps"}
 

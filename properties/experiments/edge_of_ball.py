@@ -1,6 +1,6 @@
 """One SGD step from the edge of a ball, on one-dimensional data with two outliers: every outcome enumerated."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from elbound.impl.linear_vae import LinearVAE, Weights, inner
 from elbound.impl.noise import THREE_POINT
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Exact, Experiment, Situation, Steps
-from elbound.properties.spaces import Configuration, Count, Linear, Logarithmic, Space
+from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
 from elbound.theory.settings import SMOOTH_ON_BALL, STOPPED_LINEAR_VAE_RUN, UNBIASED
 from elbound.theory.symbols import (
     C,
@@ -56,15 +56,26 @@ class EdgeOfBall(Experiment):
             Logarithmic("D", 0.2, 3.0),
             Logarithmic("sigma_x2", 0.2, 3.0),
             Logarithmic("LC", 0.05, 3.0),
+            Choice("gain", (1.0, 0.01), usual=4),
         )
     )
+    _half: ClassVar[dict[str, Scalar]] = {"N": 4, "r": 0.35, "beta": 2.75, "D": 0.32, "sigma_x2": 3.0, "LC": 0.65}
+    _half |= {"gain": 1.0}
     instances = {
-        "two outliers among 32": {"N": 32, "r": 0.5, "beta": 1.0, "D": 1.0, "sigma_x2": 1.0, "LC": 1.0},
-        "two outliers among 128": {"N": 128, "r": 0.5, "beta": 1.0, "D": 1.0, "sigma_x2": 1.0, "LC": 1.0},
-        "a small step, little noise": {"N": 4, "r": 0.425, "beta": 3.0, "D": 0.2, "sigma_x2": 3.0, "LC": 0.05},
-        "a step that takes half the gap": {"N": 4, "r": 0.35, "beta": 2.75, "D": 0.32, "sigma_x2": 3.0, "LC": 0.65},
+        "two outliers among 32": {"N": 32, "r": 0.5, "beta": 1.0, "D": 1.0, "sigma_x2": 1.0, "LC": 1.0, "gain": 1.0},
+        "two outliers among 128": {"N": 128, "r": 0.5, "beta": 1.0, "D": 1.0, "sigma_x2": 1.0, "LC": 1.0, "gain": 1.0},
+        "a small step, little noise": {
+            "N": 4,
+            "r": 0.425,
+            "beta": 3.0,
+            "D": 0.2,
+            "sigma_x2": 3.0,
+            "LC": 0.05,
+            "gain": 1.0,
+        },
+        "a step that takes half the gap": _half,
+        "a hundredth of a step that takes half the gap": _half | {"gain": 0.01},
     }
-
     faults = {"third and fourth moments forgotten": "two outliers among 32"}
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:
@@ -77,9 +88,10 @@ class EdgeOfBall(Experiment):
         values |= {
             D_max: float(configuration["D"]),
             r: float(configuration["r"]),
-            sigma_sup2: float(data_noise + latent_noise),
+            sigma_sup2: float(data_noise + latent_noise) * float(configuration["gain"]) ** 2,
         }
-        return Situation(values, frozenset({UNBIASED, SMOOTH_ON_BALL}))
+        facts = {SMOOTH_ON_BALL, UNBIASED} if configuration["gain"] == 1 else {SMOOTH_ON_BALL}
+        return Situation(values, frozenset(facts))
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         problem, start = problem_of(configuration)
@@ -89,13 +101,14 @@ class EdgeOfBall(Experiment):
         chances = torch.tensor(THREE_POINT.weights, dtype=torch.float64).repeat(count) / count
         weights = Weights(*(part.expand(-1, -1, indices.shape[1]).contiguous() for part in start))
         slope = problem.sample_gradient(weights, indices, values.repeat(count)[None, None, None])
+        slope = Weights(*(float(configuration["gain"]) * part for part in slope))
         after = problem.objective(Weights(*(w - gamma * g for w, g in zip(weights, slope, strict=True))))
-        mean, length = problem.gradient(start), inner(slope, slope).sqrt() * (0.0 if fault else 1.0)
-        away = Weights(*(g - m for g, m in zip(slope, mean, strict=True)))
+        gradient, length = problem.gradient(start), inner(slope, slope).sqrt() * (0.0 if fault else 1.0)
+        away = Weights(*(g - g @ chances[:, None] for g in slope))
         ends = np.array([float(problem.objective(start)[0]), float((chances * after).sum())])
         return Exact(
             {
-                a: _step(inner(mean, mean)[0]),
+                a: _step(inner(gradient, gradient)[0]),
                 sigma2: _step((chances * inner(away, away)).sum()),
                 g3: _step((chances * length**3).sum()),
                 g4: _step((chances * length**4).sum()),

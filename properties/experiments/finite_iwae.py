@@ -83,6 +83,8 @@ class IwaePoint(Experiment):
         | {"N": 2, "K": 4, "sigma_x2": 0.065, "D": 1.9, "W": -0.48, "V": -0.033, "seed": 3708},
         "digits, slopes near zero": _signs
         | {"N": 3, "K": 5, "sigma_x2": 1.9, "D": 1.03, "W": -0.564, "V": -0.172, "seed": 1523},
+        "one datum, slopes opposed, K = 400": {**BASE, "law": "random signs", "N": 1, "K": 400, "W": 0.0, "V": 0.0}
+        | {"D": 1e3, "sigma_x2": 1e3},
     }
     faults = {"sum over the data for their mean": "digits, slopes near zero"}
 
@@ -161,13 +163,20 @@ class ClippedIwaeRun(Experiment):
     title = "enumerated runs"
     setting = CLIPPED_IWAE_RUN
     share = 0.5
-    space = Space((*_axes(3, 3), Count("n", 1, 3), Logarithmic("r", 0.2, 2.0), Logarithmic("LC", 0.01, 4.0)))
+    space = Space(
+        (
+            *(*_axes(3, 3), Count("n", 1, 3), Logarithmic("r", 0.2, 2.0), Logarithmic("LC", 0.01, 4.0)),
+            Choice("gain", (1.0, 0.01), usual=4),
+        )
+    )
+    _base: ClassVar[Configuration] = {**BASE, "gain": 1.0}
     instances = {
-        "K = 3, two steps": {**BASE, "n": 2, "r": 1.0, "LC": 1.0},
-        "K = 3, three steps": {**BASE, "N": 2, "n": 3, "r": 1.0, "LC": 0.5},
-        "K = 2, three short steps": {**BASE, "K": 2, "n": 3, "r": 1.0, "LC": 0.01},
-        "K = 2, at the origin": {**BASE, "K": 2, "n": 3, "r": 0.5, "LC": 1.0, "W": 0.0, "V": 0.0},
-        "K = 2, digits": {**BASE, "data": "digits", "K": 2, "n": 2, "r": 1.0, "LC": 1.0},
+        "K = 3, two steps": {**_base, "n": 2, "r": 1.0, "LC": 1.0},
+        "K = 3, three steps": {**_base, "N": 2, "n": 3, "r": 1.0, "LC": 0.5},
+        "K = 2, three short steps": {**_base, "K": 2, "n": 3, "r": 1.0, "LC": 0.01},
+        "K = 2, at the origin": {**_base, "K": 2, "n": 3, "r": 0.5, "LC": 1.0, "W": 0.0, "V": 0.0},
+        "K = 2, digits": {**_base, "data": "digits", "K": 2, "n": 2, "r": 1.0, "LC": 1.0},
+        "gradients a hundredth as long": {**_base, "K": 2, "n": 3, "r": 1.0, "LC": 0.01, "gain": 0.01},
     }
     faults = {"ascent instead of descent": "K = 2, three short steps"}
 
@@ -180,10 +189,11 @@ class ClippedIwaeRun(Experiment):
         # No gradient is longer than A_1, and no two points of the ball are farther apart than 2 r.
         values |= {Delta: start, Delta_sup: start + 2 * run.radius * steepest, sigma_sup2: steepest**2}
         values |= {A_1: steepest, A_2: bent, r: run.radius}
-        return Situation(values, frozenset({UNBIASED, SMOOTH}))
+        return Situation(values, frozenset({SMOOTH, UNBIASED} if configuration["gain"] == 1 else {SMOOTH}))
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         run, steps = _clipped(configuration, context), int(configuration["n"])
+        gain = float(configuration["gain"])
         length = float(configuration["LC"]) / run.smoothness * (-1 if fault else 1)
         theta, weight = _point(configuration), torch.ones(1, dtype=torch.float64)
         squares, noises, values = [], [], [float(run.objective(theta)[0])]
@@ -192,9 +202,9 @@ class ClippedIwaeRun(Experiment):
             mean = run.problem.mean(found)
             away = torch.einsum("e,cenr->r", run.problem.chances, (found - mean[:, None, None]).square())
             squares.append(float((mean.square().sum(0) * weight).sum()))
-            noises.append(float((away * weight).sum()) / len(run.problem.data))
+            noises.append(gain**2 * float((away * weight).sum()) / len(run.problem.data))
             shares = (run.problem.chances[:, None, None] / len(run.problem.data) * weight).expand(found.shape[1:])
-            theta, weight = (theta[:, None, None] - length / t**0.5 * found).flatten(1), shares.flatten()
+            theta, weight = (theta[:, None, None] - length * gain / t**0.5 * found).flatten(1), shares.flatten()
             values.append(float((run.objective(theta) * weight).sum()))
         return Exact(
             {a: _steps(squares, column=True), sigma2: _steps(noises, column=True), F: _steps(values)}, "enumeration"

@@ -93,6 +93,7 @@ class OffsetHessian(Experiment):
     _base: ClassVar[dict[str, Scalar]] = BASE | VARIANCES
     instances = {
         "searched, spiked, r = 4": _base | {"r": 4.0},
+        "searched, spiked, r = 20": _base | {"r": 20.0},
         "searched, digits": _base | {"data": "digits", "N": 100, "d": 8},
         "searched, two-valued": _base | {"data": "two-valued"},
         "searched, near-degenerate": _base | {"data": "near-degenerate"},

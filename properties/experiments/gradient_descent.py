@@ -21,19 +21,19 @@ EPS = 2.0**-53
 
 @dataclass(frozen=True)
 class Descent:
-    """A separable function, the start and the step sizes; each part is L-smooth, and so is their sum."""
+    """A separable function, the start and the step sizes; each part has curvatures of at most one size."""
 
     parts: tuple[PiecewiseQuadratic, ...]
     start: tuple[Fraction, ...]
     steps: tuple[Fraction, ...]
-    smoothness: Fraction
+    curvature: Fraction
 
     @staticmethod
     def of(configuration: Configuration) -> "Descent":
         """Steps LC / L t^(-decay), rounded to doubles and then exact."""
         c: Any = configuration
         sizes = c["LC"] / c["L"] * np.arange(1, c["n"] + 1, dtype=np.float64) ** -c["decay"]
-        steps, constant = tuple(map(Fraction, sizes.tolist())), Fraction(c["L"])
+        steps, constant = tuple(map(Fraction, sizes.tolist())), Fraction(c["L"]) * Fraction(c["curvature / L"])
         drawn = words(Stream.named("gradient descent", c["seed"]), (0, 1), 0, c["pieces"])[:, 0].tolist()
         # Sixteen bits each keep the rational numbers of a run short.
         shares = [Fraction(word >> 16, 1 << 16) for word in drawn]
@@ -76,14 +76,16 @@ class GradientDescent(Experiment):
             Logarithmic("L", 0.1, 10.0),
             Count("pieces", 1, 12),
             Count("seed", 0, 2**16),
+            Choice("curvature / L", (1.0, 2.0), usual=4),
         )
     )
     _base: ClassVar[dict[str, Scalar]] = {"kind": "zigzag", "n": 20, "LC": 1.0, "decay": 0.0, "L": 1.0}
-    _base |= {"pieces": 4, "seed": 1}
+    _base |= {"pieces": 4, "seed": 1, "curvature / L": 1.0}
     instances = {
         "zigzag, L gamma = 1, n=20": _base,
         "zigzag, steps like 1/sqrt(t), n=20": _base | {"decay": 0.5, "L": 3.0},
         "zigzag, one short step": _base | {"n": 1, "LC": 0.1},
+        "zigzag, L half the curvature, n=20": _base | {"curvature / L": 2.0, "LC": 0.5},
         "quadratic, n=5": _base | {"kind": "quadratic", "n": 5, "LC": 1.5},
         "bent, n=20": _base | {"kind": "bent", "pieces": 12, "LC": 0.7},
     }
@@ -93,11 +95,11 @@ class GradientDescent(Experiment):
         run = Descent.of(configuration)
         values = {
             n: float(len(run.steps)),
-            L: float(run.smoothness),
+            L: float(configuration["L"]),
             Delta: float(run.gap),
             gamma_max: float(max(run.steps)),
         }
-        return Situation(values, frozenset({SMOOTH}))
+        return Situation(values, frozenset({SMOOTH} if float(run.curvature) <= values[L] else set()))
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         run = Descent.of(configuration)

@@ -128,6 +128,7 @@ class NoiseByEnumeration(Experiment):
         "B = K = 2": _small,
         "B = K = 2, random signs": _small | {"law": "random signs"},
         "B = K = 2, without replacement": _small | {"replacement": False},
+        "one datum, without replacement": _small | {"N": 1, "B": 1, "replacement": False},
         "two-valued data": _small | {"data": "two-valued", "N": 5, "k": 1},
         "digits": _small | {"data": "digits", "N": 6, "d": 3, "k": 1},
     }
@@ -174,7 +175,7 @@ class NoiseByEnumeration(Experiment):
         between, within = weights.parts()
         batch = 1 if fault.startswith("one") else c["B"]
         count = problem.data_count
-        left = 1.0 if c["replacement"] else (count - batch) / (count - 1)
+        left = 1.0 if c["replacement"] else (count - batch) / max(count - 1, 1)
         # With 4096 samples the joint outcomes are past counting: the split, itself judged here, gives the variance.
         shares = (left / batch, 1 / batch)
         joint = weights.minibatch_variance(batch, c["K"], replacement=c["replacement"])

@@ -12,6 +12,8 @@ from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Everywhere
 from elbound.properties.experiments.linear_vae_ball import gaussian_weights, problem_of
 from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
+from elbound.theory.claim import Fact
+from elbound.theory.settings import UNBIASED
 from elbound.theory.symbols import D_max, beta, lam, r, sigma_x2
 
 LAWS: dict[str, Law] = {
@@ -41,7 +43,11 @@ SMALL: dict[str, Scalar] = {
     "D": 1.0,
     "spread": 0.0,
     "seed": 5,
+    "gain": 1.0,
 }
+# Nearly quadratic along the start, which gradients a hundredth as long hardly leave.
+SHORT_GRADIENTS = SMALL | {"d": 1, "beta": 4.0, "sigma_x2": 3.0, "B": 8, "K": 4, "norm": 1.5, "factor": 1.05}
+SHORT_GRADIENTS |= {"n": 50, "gain": 0.01}
 # beta sigma_x2 > 1 and D = beta lam sigma_x2: the least value lies at the origin.
 LEAST = SMALL | {"start": "least value", "matched": True, "B": 8, "beta": 1.2, "norm": 0.1}
 
@@ -67,6 +73,7 @@ def run_space(steps: int, lowest: float, highest: float) -> Space:
             Logarithmic("D", 0.1, 3.0),
             Linear("spread", 0.0, 2.0),
             Count("seed", 0, 2**16),
+            Choice("gain", (1.0, 0.01), usual=4),
         )
     )
 
@@ -106,7 +113,13 @@ class RunProblem:
             with_replacement=c["replacement"],
             clip_radius=clip,
             ball_radius=ball,
+            gain=c["gain"],
         )
+
+    @property
+    def facts(self) -> frozenset[Fact]:
+        """Whether minibatch gradients have the gradient as their mean."""
+        return frozenset({UNBIASED} if self.configuration["gain"] == 1 else set())
 
     @property
     def parameters(self) -> dict[Any, float]:

@@ -4,9 +4,9 @@ from typing import Any
 
 from elbound.impl.trajectories import run_sgd
 from elbound.properties.experiment import Context, Experiment, Sample, Situation, Steps
-from elbound.properties.experiments.linear_vae_runs import LEAST, SMALL, RunProblem, run_space, up_to
+from elbound.properties.experiments.linear_vae_runs import LEAST, SHORT_GRADIENTS, SMALL, RunProblem, run_space, up_to
 from elbound.properties.spaces import Configuration
-from elbound.theory.settings import PROJECTED_LINEAR_VAE_RUN, UNBIASED
+from elbound.theory.settings import PROJECTED_LINEAR_VAE_RUN
 from elbound.theory.symbols import C, Delta, L, mapping2, n, sigma2
 
 
@@ -23,6 +23,7 @@ class ProjectedRun(Experiment):
         "spiked, B=8": SMALL | {"LC": 0.5, "B": 8, "norm": 2.0, "factor": 1.05},
         "digits, B=8": SMALL | {"data": "digits", "N": 64, "d": 8, "k": 2, "B": 8, "sigma_x2": 0.2, "LC": 0.4},
         "from the least value, B=8": LEAST | {"LC": 0.5},
+        "gradients a hundredth as long": SHORT_GRADIENTS | {"LC": 0.5, "n": 100},
     }
     faults = {"noise forgotten in the record": "from the least value, B=8"}
 
@@ -31,7 +32,7 @@ class ProjectedRun(Experiment):
         constant = run.problem.smoothness_on_ball(run.radius)
         sgd = run.sgd(constant, ball=run.radius)
         values = {n: sgd.steps, C: sgd.step_size, L: constant, Delta: run.first_value - run.infimum}
-        return Situation(values | run.parameters, frozenset({UNBIASED}))
+        return Situation(values | run.parameters, run.facts)
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Sample:
         run = RunProblem.of(configuration, context)

@@ -4,9 +4,9 @@ from typing import Any
 
 from elbound.impl.trajectories import Sgd, run_stopped
 from elbound.properties.experiment import At, Context, Experiment, Sample, Situation, Steps
-from elbound.properties.experiments.linear_vae_runs import LEAST, SMALL, RunProblem, run_space, up_to
+from elbound.properties.experiments.linear_vae_runs import LEAST, SHORT_GRADIENTS, SMALL, RunProblem, run_space, up_to
 from elbound.properties.spaces import Configuration
-from elbound.theory.settings import SMOOTH_ON_BALL, STOPPED_LINEAR_VAE_RUN, UNBIASED
+from elbound.theory.settings import SMOOTH_ON_BALL, STOPPED_LINEAR_VAE_RUN
 from elbound.theory.symbols import C, Delta, Delta_sup, F, L, a, g3, g4, n, sigma2, sigma_sup2
 
 
@@ -23,6 +23,7 @@ class StoppedRun(Experiment):
         "digits, B=8": SMALL | {"data": "digits", "N": 64, "d": 8, "k": 2, "B": 8, "sigma_x2": 0.2},
         "a ball that many runs leave": SMALL | {"factor": 1.05, "K": 4, "sigma_x2": 0.5, "n": 50},
         "from the least value, B=8": LEAST | {"law": "random signs", "LC": 0.2},
+        "gradients a hundredth as long": SHORT_GRADIENTS,
     }
     faults = {"noise forgotten in the record": "from the least value, B=8"}
 
@@ -38,7 +39,7 @@ class StoppedRun(Experiment):
             Delta_sup: run.highest(_farthest(run, sgd)) - run.infimum,
             sigma_sup2: run.noise(sgd),
         }
-        return Situation(values | run.parameters, frozenset({UNBIASED, SMOOTH_ON_BALL}))
+        return Situation(values | run.parameters, run.facts | {SMOOTH_ON_BALL})
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Sample:
         run = RunProblem.of(configuration, context)
@@ -54,7 +55,7 @@ class StoppedRun(Experiment):
             seen = {a: Steps(square), sigma2: Steps(noise * recorded), F: At({1: begin, sgd.steps + 1: end})}
             return seen | {g3: Steps(drawn**3 * recorded), g4: Steps(drawn**4 * recorded)}
 
-        longest = run.problem.sample_gradient_bound(run.radius, sgd.law.bound)
+        longest = _longest(run, sgd)
         begin, end = run.values_between(run.highest(_farthest(run, sgd)))
         ranges: dict[Any, Any] = {a: up_to(run.gradient**2), sigma2: up_to(run.noise(sgd))}
         ranges |= {g3: up_to(longest**3), g4: up_to(longest**4), F: At({1: begin, sgd.steps + 1: end})}
@@ -63,7 +64,12 @@ class StoppedRun(Experiment):
 
 def _farthest(run: RunProblem, sgd: Sgd) -> float:
     """A bound on the norm of stopped weights: the first, largest step from the ball's edge."""
-    return run.radius + sgd.step_size * run.problem.sample_gradient_bound(run.radius, sgd.law.bound)
+    return run.radius + sgd.step_size * _longest(run, sgd)
+
+
+def _longest(run: RunProblem, sgd: Sgd) -> float:
+    """A bound on the length of what is stepped along."""
+    return sgd.gain * run.problem.sample_gradient_bound(run.radius, sgd.law.bound)
 
 
 STOPPED_RUN = StoppedRun()

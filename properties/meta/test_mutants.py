@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from elbound.properties.cli import main
 from elbound.properties.docket import Brief, Docket, docket_of
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
-from elbound.properties.experiment import Context, Exact, Experiment, Sample, Situation
+from elbound.properties.experiment import Context, Exact, Experiment, Sample, Situation, experiments
 from elbound.properties.mutants import CONSTANTS, FACTORS, STEPS, Family, ladder
 from elbound.properties.spaces import Configuration, Linear, Space
 from elbound.properties.trial import NO_STRONGER, Trial
@@ -24,6 +25,7 @@ from elbound.reports.row import LADDER, UNDECIDED, Row, Verdict
 from elbound.reports.summary import summarise
 from elbound.theory.catalogue import Listed, catalogue
 from elbound.theory.claim import Claim, Fact, Setting
+from elbound.theory.settings import SMOOTH, UNBIASED
 from elbound.theory.symbols import L, a, beta, hessian, lam, n, r, t
 
 EXACT = Setting("planted", "a thing measured exactly", parameters=(r, lam, beta), observables=(hessian,))
@@ -240,6 +242,40 @@ def test_a_dropped_assumption_is_judged_outside_it_alone() -> None:
     assert [row.origin for row in refuted] == ["random"]
     assert float(refuted[0].configuration["radius"]) > 2
     assert ladder_of(rows)["families"]["dropped assumption"] == {"total": 1, "false": 0, "killed": 1, "found": 0}
+
+
+def test_replicates_are_weighed_outside_an_assumption_on_named_instances_alone() -> None:
+    experiment = Noisy(1.0, 1.6, 1.8)
+    assert not [row for row in rows_of(experiment) if "dropped assumption" in row.version and row.judged]
+    experiment.instances = {"known": {"share": 1.0, "radius": 2.0}, "outside": {"share": 1.8, "radius": 2.5}}
+    (row,) = (row for row in rows_of(experiment, searched=False) if "dropped assumption" in row.version)
+    assert (row.verdict, row.origin) == (Verdict.REFUTED, "instance: outside")
+    assert row.replicates > 0
+
+
+FREED = [
+    (listed, place)
+    for listed in catalogue()
+    if not listed.claim.is_rate and not listed.claim.is_finding
+    for place, assumption in enumerate(listed.claim.assuming)
+    if assumption in (UNBIASED, SMOOTH)
+]
+# Twelve times a bound that is vacuous at practical sizes: it leaves room for gradients that never move.
+VACUOUS = "descent/adam-bounded-gradient/momentum"
+
+
+@pytest.mark.parametrize(("listed", "place"), FREED, ids=[f"{x.name}: {x.claim.assuming[k].name}" for x, k in FREED])
+def test_biased_or_bent_beyond_l_a_named_instance_refutes_the_claim(listed: Listed, place: int) -> None:
+    claim, context = listed.claim, Context()
+    freed = replace(claim, assuming=claim.assuming[:place] + claim.assuming[place + 1 :])
+    verdicts = set()
+    for experiment in (x for x in experiments() if x.setting.serves(claim.setting)):
+        for configuration in experiment.instances.values():
+            situation = experiment.situation(configuration, context)
+            if claim.assuming[place] not in situation.facts:
+                trial = Trial(situation, experiment.measure(configuration, context), Budget())
+                verdicts.add(trial.judge(freed).verdict)
+    assert (Verdict.REFUTED in verdicts) == (listed.name != VACUOUS)
 
 
 def test_what_the_bound_leaves_room_for_survives_as_loose() -> None:

@@ -83,7 +83,7 @@ def by_loops(problem: TreeProblem) -> dict[tuple[int, str], float]:
             terms["sigma2_A"] = diagonal**2 * problem.noise_variance
             for name, term in terms.items():
                 found[t, name] = found.get((t, name), 0.0) + chance * term
-            g = curvature * (c - x)
+            g = problem.gain * curvature * (c - x)
             c -= adam.step_size / math.sqrt(t) * diagonal * g
             v = adam.beta_2 * v + (1 - adam.beta_2) * g**2
         last = curvature / 2 * (c - share) ** 2

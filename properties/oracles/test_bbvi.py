@@ -142,10 +142,11 @@ def test_the_noise_split_gives_the_variance_of_every_joint_draw() -> None:
     assert float(between[0] + within[0]) == pytest.approx(whole, rel=512 * EPS)
 
 
-def test_a_run_steps_along_the_gradient_of_the_drawn_labels_and_noises() -> None:
+@pytest.mark.parametrize("gain", [1.0, 0.25])
+def test_a_run_steps_along_the_gradient_of_the_drawn_labels_and_noises(gain: float) -> None:
     inference, stream = problem(2, below=True), Stream.named("test", 1)
     start = points(inference, 2, 1)
-    sgd = Sgd(steps=2, step_size=0.05, batch_size=2, importance_samples=2, law=THREE_POINT)
+    sgd = Sgd(steps=2, step_size=0.05, batch_size=2, importance_samples=2, law=THREE_POINT, gain=gain)
     found = run_inference(inference, start, sgd, stream, (4, REPLICATES))
     plan = Draw(THREE_POINT, 2, 2, inference.latent_dim, None, torch.float64)
     for r in range(REPLICATES):
@@ -160,7 +161,10 @@ def test_a_run_steps_along_the_gradient_of_the_drawn_labels_and_noises() -> None
             (slope,) = torch.autograd.grad(loss, single)
             square = float(inference.gradient(theta[:, None]).square().sum())
             assert float(found.squared_gradient[t - 1, r]) == pytest.approx(square, rel=1024 * EPS)
-            theta = theta - gamma * slope
+            between, within = noise_split(inference, inference.outcomes(theta[:, None]))
+            variance = gain**2 * float(between[0] / 2 + within[0] / 4)
+            assert float(found.noise_variance[t - 1, r]) == pytest.approx(variance, rel=1024 * EPS)
+            theta = theta - gamma * gain * slope
         assert float(found.last_value[r]) == pytest.approx(
             float(inference.objective(theta[:, None])[0]), rel=1024 * EPS
         )

@@ -83,6 +83,10 @@ def test_records_are_the_moments_of_all_minibatches_of_two(*, replacement: bool)
     close(record.gradient, OBJECTIVE.gradient(theta))
     close(record.variance[0], weight @ (table - mean).square().sum(1))
     close(record.along[0], weight @ ((table - mean) @ mean).square())
+    short = OBJECTIVE.record(theta, replace(SGD, with_replacement=replacement, gain=0.5))
+    assert torch.equal(short.gradient, record.gradient)
+    close(4 * short.variance, record.variance)
+    close(4 * short.along, record.along)
 
 
 def test_the_directional_constant_is_that_of_its_definition() -> None:
@@ -96,10 +100,11 @@ def test_the_directional_constant_is_that_of_its_definition() -> None:
     assert float(moved.max()) < 1e-6 * float(found.abs().max())
 
 
-def test_steps_follow_a_plain_loop_on_the_same_noise() -> None:
-    stream, start = Stream(9), points(1, 1.0)[:, 0]
+@pytest.mark.parametrize("gain", [1.0, 0.25])
+def test_steps_follow_a_plain_loop_on_the_same_noise(gain: float) -> None:
+    stream, start, sgd = Stream(9), points(1, 1.0)[:, 0], replace(SGD, gain=gain)
     path = [
-        step._replace(theta=step.theta.clone()) for step in steps(OBJECTIVE, start, SGD, stream, replicate_range(5, 3))
+        step._replace(theta=step.theta.clone()) for step in steps(OBJECTIVE, start, sgd, stream, replicate_range(5, 3))
     ]
     assert [step.gamma for step in path] == [*SGD.step_sizes(), 0.0]
     plan = Draw(THREE_POINT, 2, 1, 1, None, torch.float64)
@@ -111,7 +116,7 @@ def test_steps_follow_a_plain_loop_on_the_same_noise() -> None:
             indices, noise = draw(plan, stream.schedule(), one, torch.tensor(t), torch.tensor(PROBLEM.data_count))
             leaf = theta.clone().requires_grad_()
             batch = PROBLEM.minibatch(DATA.T[:, indices], noise)
-            (slope,) = torch.autograd.grad(PROBLEM.objective(clip(leaf[:, None], RADIUS), batch)[0], leaf)
+            (slope,) = torch.autograd.grad(gain * PROBLEM.objective(clip(leaf[:, None], RADIUS), batch)[0], leaf)
             torch.testing.assert_close(step.slope[:, j], slope, rtol=0, atol=8 * SAME * (1 + float(slope.abs().max())))
             theta = theta - step.gamma * slope
 

@@ -34,6 +34,7 @@ VARIANTS = {
     "Gaussian": replace(PLAIN, law=noise.GAUSSIAN),
     # The start has norm 0.81, and steps of this size reach the edge.
     "projected": replace(PLAIN, step_size=0.3, ball_radius=0.9),
+    "short gradients": replace(PLAIN, gain=0.25),
 }
 FREE = replace(PLAIN, step_size=0.3)
 
@@ -83,7 +84,7 @@ def plain_trajectory(sgd: Sgd, replicate: int) -> tuple[list[np.ndarray], list[n
         g = np.concatenate([grad_w.ravel(), grad_v.ravel()])
         if radius is not None:
             g = (np.eye(len(w)) - np.outer(w, w) / radius**2) @ g / shrink
-        theta = theta - sgd.step_size / math.sqrt(t) * g
+        theta = theta - sgd.step_size / math.sqrt(t) * (sgd.gain * g)
         if sgd.ball_radius is not None:
             theta = theta * min(1.0, sgd.ball_radius / math.sqrt(theta @ theta))
     return seen, mapped
@@ -227,10 +228,13 @@ def test_replicates_differ_and_ranges_continue_one_another() -> None:
     assert len(set(whole.squared_norm[-1].tolist())) == 20
 
 
+@pytest.mark.parametrize("gain", [1.0, 0.3])
 @pytest.mark.parametrize("with_replacement", [True, False])
 @pytest.mark.parametrize("radius", [None, 1.2])
-def test_recorded_moments_are_those_of_the_enumerated_gradient(radius: float | None, with_replacement: bool) -> None:
-    sgd = replace(PLAIN, law=noise.RADEMACHER, importance_samples=1, clip_radius=radius, steps=1)
+def test_recorded_moments_are_those_of_the_enumerated_gradient(
+    radius: float | None, with_replacement: bool, gain: float
+) -> None:
+    sgd = replace(PLAIN, law=noise.RADEMACHER, importance_samples=1, clip_radius=radius, steps=1, gain=gain)
     sgd = replace(sgd, with_replacement=with_replacement)
     pairs = (
         list(itertools.product(range(4), repeat=2)) if with_replacement else list(itertools.permutations(range(4), 2))
@@ -247,13 +251,28 @@ def test_recorded_moments_are_those_of_the_enumerated_gradient(radius: float | N
         gradient = pull_back(theta, PROBLEM.sample_gradient(clip(theta, radius), indices, eps), radius)
     rows = torch.cat([part.flatten(0, 1) for part in gradient])
     mean = rows.mean(1)
-    variance = float((rows - mean[:, None]).square().sum(0).mean())
+    # The gradient is the objective's, the variance that of what is stepped along.
+    variance = float((gain * (rows - mean[:, None])).square().sum(0).mean())
     found = run_sgd(PROBLEM, START, sgd, STREAM, (0, 1))
     assert float(found.squared_gradient[0, 0]) == pytest.approx(float(mean @ mean), rel=1e-12)
     assert float(found.noise_variance[0, 0]) == pytest.approx(variance, rel=1e-12)
     # The other way of sampling, and the other share of data noise, are told apart.
     other = run_sgd(PROBLEM, START, replace(sgd, with_replacement=not with_replacement), STREAM, (0, 1))
     assert abs(float(other.noise_variance[0, 0]) / variance - 1) > 1e-3
+
+
+def test_a_stopped_run_records_the_length_of_what_it_steps_along() -> None:
+    sgd = replace(FREE, steps=1)
+    short, whole = (run_stopped(PROBLEM, START, x, 10.0, STREAM, (0, 8)) for x in (replace(sgd, gain=0.25), sgd))
+    torch.testing.assert_close(short.sample_norm, whole.sample_norm / 4, rtol=1e-12, atol=0)
+    torch.testing.assert_close(short.noise_variance, whole.noise_variance / 16, rtol=1e-12, atol=0)
+    assert torch.equal(short.squared_gradient, whole.squared_gradient)
+
+
+@pytest.mark.parametrize("gain", [0.0, -1.0, 1.5, math.nan])
+def test_a_gain_outside_its_range_is_named(gain: float) -> None:
+    with pytest.raises(ValueError, match=f"gain is {gain}; allowed: above 0, at most 1"):
+        replace(PLAIN, gain=gain)
 
 
 def test_values_are_those_of_the_objective_at_both_ends() -> None:

@@ -16,7 +16,7 @@ from sympy import Le, Rational
 
 from elbound.theory.claim import Claim, Standing
 from elbound.theory.descent.sgd_sharp import noise, step, weight
-from elbound.theory.settings import SMOOTH_ON_BALL, STOPPED_LINEAR_VAE_RUN, UNBIASED, total
+from elbound.theory.settings import STOPPED_LINEAR_VAE_RUN, UNBIASED, total
 from elbound.theory.smoothness.linear_vae_ball import ball_smoothness
 from elbound.theory.symbols import C, Delta, F, L, a, g3, g4, lam, n, r, sigma_x2, t
 
@@ -32,7 +32,7 @@ the sum over t < tau telescopes to the value at which the run stopped. """
 LAST_VALUE = Claim(
     STOPPED_LINEAR_VAE_RUN,
     Le(squares, F[1] - F[n + 1] + noise + cubic + quartic),
-    assuming=(L * C < 2, UNBIASED, SMOOTH_ON_BALL),
+    assuming=(L * C < 2, UNBIASED),
     where={L: ball_smoothness},
     title="The sharp rate on the Linear VAE until it leaves a ball, with the last value of the objective.",
     standing=Standing.PROVED,
@@ -53,7 +53,7 @@ LAST_VALUE = Claim(
 GAP = Claim(
     STOPPED_LINEAR_VAE_RUN,
     Le(squares, Delta + noise + cubic + quartic),
-    assuming=(L * C < 2, UNBIASED, SMOOTH_ON_BALL),
+    assuming=(L * C < 2, UNBIASED),
     where={L: ball_smoothness},
     title="The sharp rate on the Linear VAE until it leaves a ball, with the initial gap.",
     standing=Standing.PROVED,

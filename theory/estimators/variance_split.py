@@ -1,14 +1,14 @@
 """The stochastic gradient's variance splits into s1/B from the choice of data and s2/(BK) from the latent samples.
 
 For B data drawn with replacement and K latent samples for each, the trace of the covariance is s1/B + s2/(BK);
-without replacement the first term is s1 (N - B) / (B (N - 1)). For a Linear VAE with analytic KL and symmetric noise
+without replacement the first term is s1 (N - B) / (B (N - 1)), and nothing for a single datum. For a Linear VAE with analytic KL and symmetric noise
 of unit variance the latent parts of all blocks have closed forms. A bare 1/(BK) is wrong: more latent samples leave
 s1/B untouched.
 
 Units: nats^2 per squared unit of the weights.
 """
 
-from sympy import Eq
+from sympy import Eq, Max
 
 from elbound.theory.claim import Claim, Standing
 from elbound.theory.settings import GRADIENT_NOISE, WITH_REPLACEMENT, WITHOUT_REPLACEMENT
@@ -57,12 +57,13 @@ WITH = Claim(
 
 WITHOUT = Claim(
     GRADIENT_NOISE,
-    Eq(v, s1 * (N - B) / (B * (N - 1)) + s2 / (B * K)),
-    assuming=(WITHOUT_REPLACEMENT, N > 1),
+    Eq(v, s1 * (N - B) / (B * Max(1, N - 1)) + s2 / (B * K)),
+    assuming=(WITHOUT_REPLACEMENT,),
     title="Without replacement the data part shrinks by (N - B)/(N - 1).",
     standing=Standing.IDENTITY,
     proof=TOTAL_VARIANCE
-    + "The mean of B of N values drawn without replacement has variance (N - B)/(B (N - 1)) times theirs.",
+    + "The mean of B of N values drawn without replacement has variance (N - B)/(B (N - 1)) times theirs;"
+    " a single datum has no variance at all.",
     wrong={"as if drawn with replacement": Eq(v, s1 / B + s2 / (B * K))},
     papers={"A-explicit-dependence": "qualifies"},
 )
