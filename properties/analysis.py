@@ -22,7 +22,7 @@ from elbound.theory.claim import Claim, Setting
 
 # The name of a user's file as a module: what its frames in a traceback are known by.
 OWN_MODULE = "elbound_user_"
-NEEDED = {"key": str, "title": str, "setting": Setting, "space": Space, "instances": dict}
+NEEDED = {"key": str, "title": str, "setting": Setting, "space": Space, "instances": dict, "faults": dict}
 
 
 class BadInput(ValueError):
@@ -173,6 +173,11 @@ class _Reading:
                 self.problems.append(
                     f"{where}: the key {experiment.key!r} is that of an experiment {taken[experiment.key]}"
                 )
+            elif lost := [
+                fault for fault, instance in experiment.faults.items() if instance not in list(experiment.instances)
+            ]:
+                told = ", ".join(f"{fault!r} on {experiment.faults[fault]!r}" for fault in lost)
+                self.problems.append(f"{where}: faults: {told}; allowed: the name of one of its instances")
             else:
                 taken[experiment.key] = f"by {name} above"
                 yield experiment

@@ -1,4 +1,4 @@
-"""A run as tasks: named instances with planted faults, Hypothesis searches and the adversary, for each experiment.
+"""A run as tasks: named instances, planted faults, Hypothesis searches and the adversary, for each experiment.
 
 A task is a function of its name and the brief alone, so it can run in any process; only the parent writes.
 """
@@ -42,7 +42,7 @@ class Task:
     """One piece of a run: an experiment, and what to do with it."""
 
     experiment: str
-    kind: str  # "instances", "search" or "adversary"
+    kind: str  # "instances", "fault", "search" or "adversary"
     part: int = 0
 
     @property
@@ -68,6 +68,9 @@ def tasks_of(brief: Brief) -> list[Task]:
         if not docket.trying(experiment):
             continue
         others.append(Task(experiment.key, "instances"))
+        if docket.plants(experiment):
+            tried = [fault_of(experiment, name) not in brief.without for name in experiment.faults]
+            others += [Task(experiment.key, "fault", j) for j, able in enumerate(tried) if able]
         examples = math.ceil(profile.examples * experiment.share)
         searches += [Task(experiment.key, "search", j) for j in range(math.ceil(examples / (PARTS * EXAMPLES)))]
         climbs = math.ceil(profile.adversary * experiment.share) >= GENERATION
@@ -75,6 +78,11 @@ def tasks_of(brief: Brief) -> list[Task]:
             others.append(Task(experiment.key, "adversary"))
     heavy = {experiment.key: -experiment.share for experiment in docket.experiments}
     return sorted(searches + others, key=lambda task: (-heavy[task.experiment], task.name))
+
+
+def fault_of(experiment: Experiment, fault: str) -> str:
+    """What a planted fault that took too long is called in a brief."""
+    return f"fault {fault} of {experiment.key}"
 
 
 def run_task(brief: Brief, task: Task, watch: Watch | None = None) -> Outcome:
@@ -85,6 +93,8 @@ def run_task(brief: Brief, task: Task, watch: Watch | None = None) -> Outcome:
     match task.kind:
         case "instances":
             bench.instances()
+        case "fault":
+            bench.rows.append(bench.fault(list(experiment.faults)[task.part]))
         case "search":
             examples = math.ceil(PROFILES[brief.profile].examples * experiment.share)
             # One bench for several searches: a version that fell in the first is not judged again in the others.
@@ -134,7 +144,7 @@ class Bench:
     # What the tasks do
 
     def instances(self) -> None:
-        """Judges the named instances, then every planted fault on the instance that must expose it."""
+        """Judges the named instances."""
         self.complete = True
         for name, configuration in self.experiment.instances.items():
             self.judge(configuration, f"instance: {name}")
@@ -142,9 +152,29 @@ class Bench:
             for name, configuration in list(self.experiment.instances.items())[:1]:
                 if "data" in configuration:
                     self.judge({**configuration, "data": option}, f"instance: {name}, on {option}")
-        if self.docket.complete:
-            for fault, instance in self.experiment.faults.items():
-                self.rows.append(self._fault(fault, instance))
+
+    def fault(self, fault: str) -> Row:
+        """The row of the first claim that notices a planted fault, on the instance that must expose it.
+
+        Where no claim does, the row of the first that was judged there; where it cannot be measured, an error.
+        """
+        instance = self.experiment.faults[fault]
+        configuration, origin = self.experiment.instances[instance], f"instance: {instance}"
+        row = partial(self._row, version=f"fault: {fault}", configuration=configuration, origin=origin, seconds=0.0)
+        claims = [x for x in self.docket.trying(self.experiment) if not x.claim.is_finding]
+        with self._watched(configuration, origin, fault=fault):
+            try:
+                situation = self.experiment.situation(configuration, self.brief.context)
+                measurement = self.experiment.measure(configuration, self.brief.context, fault)
+                trial = Trial(situation, measurement, self.budget)
+            except Exception as failure:  # a user's experiment may raise anything
+                return row(claims[0], judgement=failed(failure), situation=None)
+        rows = []
+        for listed in claims:
+            with self._watched(configuration, origin, listed):
+                rows.append(row(listed, judgement=self._judge(trial, listed.claim), situation=situation))
+        noticed = (x for x in rows if x.verdict is Verdict.REFUTED)
+        return next(noticed, next((x for x in rows if x.judged), rows[0]))
 
     def search(self, part: int, examples: int) -> None:
         """Draws configurations with Hypothesis, every third part steered to large ratios; shrinks what is refuted."""
@@ -265,15 +295,17 @@ class Bench:
         return rows
 
     def _watched(
-        self, configuration: Configuration, origin: str, listed: Listed | None = None
+        self, configuration: Configuration, origin: str, listed: Listed | None = None, fault: str = ""
     ) -> AbstractContextManager[None]:
         if self.watch is None:
             return nullcontext()
         claims = [listed] if listed else self.docket.trying(self.experiment)
+        measured = fault_of(self.experiment, fault) if fault else f"experiment {self.experiment.key}"
         piece = {
             "experiment": self.experiment.key,
-            "claims": [x.name for x in claims],
-            "stopped": f"claim {listed.name}" if listed else f"experiment {self.experiment.key}",
+            "claims": [x.name for x in claims][: 1 if fault else None],
+            "version": f"fault: {fault}" if fault else "",
+            "stopped": f"claim {listed.name}" if listed else measured,
             "where": listed.where if listed else "",
             "configuration": dict(configuration),
             "origin": origin,
@@ -364,25 +396,14 @@ class Bench:
 
     def replay_version(self, listed: Listed, row: Row) -> Row:
         """The row of a wrong version or mutant once more."""
-        situation = self.experiment.situation(row.configuration, self.brief.context)
-        trial = self._trial(row.configuration, situation, (listed,), row.origin)
+        try:
+            situation = self.experiment.situation(row.configuration, self.brief.context)
+            trial = self._trial(row.configuration, situation, (listed,), row.origin)
+        except Exception as failure:  # a user's experiment may raise anything
+            return self._row(listed, row.version, row.configuration, row.origin, failed(failure), None, 0.0)
         met = not listed.claim.broken_assumption(situation.values, situation.facts)
         judgement = self._attempt(trial, listed, row.version, met=met)
         return self._version_row(trial, listed, row.version, row.configuration, row.origin, judgement)
-
-    def _fault(self, fault: str, instance: str) -> Row:
-        """The row of the first claim that notices a planted fault, or of the first claim if none does."""
-        configuration = self.experiment.instances[instance]
-        situation = self.experiment.situation(configuration, self.brief.context)
-        trial = Trial(situation, self.experiment.measure(configuration, self.brief.context, fault), self.budget)
-        rows = []
-        for listed in self.docket.trying(self.experiment):
-            if not listed.claim.is_finding:
-                judgement = self._judge(trial, listed.claim)
-                origin = f"instance: {instance}"
-                rows.append(self._row(listed, f"fault: {fault}", configuration, origin, judgement, situation, 0.0))
-        noticed = (row for row in rows if row.verdict is Verdict.REFUTED)
-        return next(noticed, next((row for row in rows if row.judged), rows[0]))
 
     def _row(
         self,
@@ -509,18 +530,28 @@ def outcomes(
 
 
 def replayed(brief: Brief, row: Row) -> Row:
-    """The row judged once more from its configuration. Raises LookupError for a claim or experiment that is gone."""
+    """The row judged once more from its configuration.
+
+    Raises LookupError for a row that nothing here could give: its claim, experiment or version is not known, or its
+    configuration is none of the experiment's, whatever it holds.
+    """
     docket = docket_of(brief)
     experiment = next((x for x in docket.experiments if x.key == row.experiment), None)
     listed = next((x for x in docket.listed if x.name == row.claim), None)
     if experiment is None or listed is None:
         raise LookupError(f"row {row.identity}: its claim {row.claim} or experiment {row.experiment} is not known here")
     bench = Bench(brief, docket, experiment)
-    kind, _, name = row.version.partition(": ")
-    if kind == "fault":
-        instance = row.origin.removeprefix("instance: ")
-        return bench._fault(name, instance)
-    if kind in {"wrong", "ladder"}:
+    instances = [dict(x) for x in experiment.instances.values()]
+    if not bench.space.holds(row.configuration) and row.configuration not in instances:
+        raise LookupError(
+            f"row {row.identity}: its configuration is outside the space of {row.experiment} and none of its instances"
+        )
+    faults = {f"fault: {name}": name for name in experiment.faults}
+    if row.version and row.version not in faults and row.version not in docket.versions(listed):
+        raise LookupError(f"row {row.identity}: {row.version!r} is not known here for {row.claim} on {row.experiment}")
+    if row.version in faults:
+        return bench.fault(faults[row.version])
+    if row.version:
         found = bench.replay_version(listed, row)
     else:
         found = bench._examine(row.configuration, row.origin, (listed,), versions=False)[listed.name]

@@ -84,22 +84,29 @@ class Versions:
     def __getitem__(self, name: str) -> Claim:
         return next(kind[name] for kind in (self.mutants, self.named, self.freed) if name in kind)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.mutants or name in self.named or name in self.freed
+
 
 @dataclass(frozen=True)
 class Docket:
-    """The claims on trial and the experiments that can judge them."""
+    """The claims on trial and the experiments that can judge them.
+
+    `planted` are the keys of the experiments whose planted faults are tried: of the catalogue's or the file's own,
+    where all its claims are on trial, since any of them may be the one that notices.
+    """
 
     listed: tuple[Listed, ...]
     experiments: tuple[Experiment, ...]
+    planted: frozenset[str] = frozenset()
 
     def trying(self, experiment: Experiment) -> tuple[Listed, ...]:
         """The claims this experiment can judge."""
         return tuple(x for x in self.listed if experiment.setting.serves(x.claim.setting))
 
-    @cached_property
-    def complete(self) -> bool:
-        """Whether the whole catalogue is on trial, so that every planted fault has the claims that notice it."""
-        return {x.name for x in catalogue()} <= {x.name for x in self.listed}
+    def plants(self, experiment: Experiment) -> bool:
+        """Whether the faults of an experiment are tried; not where only findings could notice them."""
+        return experiment.key in self.planted and not all(x.claim.is_finding for x in self.trying(experiment))
 
     def versions(self, listed: Listed) -> "Versions":
         """What is tried beside the claim itself, made once per process: it takes a few milliseconds."""
@@ -122,7 +129,8 @@ def docket_of(brief: Brief) -> Docket:
     if not brief.without:
         return whole
     listed = tuple(x for x in whole.listed if f"claim {x.name}" not in brief.without)
-    return Docket(listed, tuple(x for x in whole.experiments if f"experiment {x.key}" not in brief.without))
+    able = tuple(x for x in whole.experiments if f"experiment {x.key}" not in brief.without)
+    return Docket(listed, able, whole.planted if listed == whole.listed else frozenset())
 
 
 @cache
@@ -130,9 +138,11 @@ def _docket(patterns: tuple[str, ...], file: str | None, skipped: tuple[int, ...
     if file is not None:
         found = analysis_of(file, skipped, limit)
         chosen = select(patterns, found.listed)
-        return Docket(chosen, _serving(chosen, (*experiments(), *found.experiments)))
+        own = found.experiments if chosen == found.listed else ()
+        return Docket(chosen, _serving(chosen, (*experiments(), *found.experiments)), frozenset(x.key for x in own))
     chosen = select(patterns)
-    return Docket(chosen, _serving(chosen, experiments()))
+    own = experiments() if chosen == catalogue() else ()
+    return Docket(chosen, _serving(chosen, experiments()), frozenset(x.key for x in own))
 
 
 def _serving(chosen: tuple[Listed, ...], known: tuple[Experiment, ...]) -> tuple[Experiment, ...]:

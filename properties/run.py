@@ -33,7 +33,7 @@ from elbound.properties.symbolic import Answer, Point, impossible, symbolic_chec
 from elbound.reports.ledger import Ledger, LedgerError
 from elbound.reports.render.page import render
 from elbound.reports.row import Row, Verdict
-from elbound.reports.summary import exit_code, summarise, write_summary
+from elbound.reports.summary import exit_code, facts, summarise, write_summary
 from elbound.reports.table import Progress, show
 
 BOUNDARY_CLAIMS = 1_000
@@ -176,7 +176,7 @@ def judging(brief: Brief, tasks: Sequence[Task], count: int) -> Generator[Outcom
 
 
 def rows_of(stopped: Stopped, brief: Brief) -> tuple[Row, ...]:
-    """The error rows of work that took too long: of its claim, or of every claim of its experiment."""
+    """The error rows of work that took too long: of its claim or planted fault, or of its experiment's every claim."""
     piece, where = stopped.piece, stopped.place(brief.file)
     defined = piece["where"] or where
     reason = f"{defined}: time limit: {piece['stopped']} was still at work after {brief.limit:g} s, in {where}"
@@ -187,7 +187,7 @@ def unjudged(claim: str, piece: Mapping[str, Any], reason: str, brief: Brief) ->
     """The error row of a claim at a configuration where nothing came of judging it."""
     return Row(
         claim=claim,
-        version="",
+        version=piece["version"],
         experiment=piece["experiment"],
         origin=piece["origin"],
         configuration=piece["configuration"],
@@ -208,7 +208,7 @@ def unjudged(claim: str, piece: Mapping[str, Any], reason: str, brief: Brief) ->
         epoch=brief.context.epoch,
         data="",
         curves={},
-        expected=False,
+        expected=bool(piece["version"]),
         vacuous=False,
         seconds=brief.limit,
     )
@@ -257,6 +257,11 @@ def open_ledger(brief: Brief, place: Place, *, resume: bool) -> Ledger:
             return ledger
     ledger = Ledger.open(place.ledger)
     known, wanted = ledger.run, facts_of(brief)
+    try:
+        facts(known)  # what is added up at the end is read now, not after minutes
+    except ValueError as failure:
+        ledger.close()
+        raise BadInput(f"--resume: ledger {place.ledger}: {failure}") from None
     for term in TERMS:
         if known.get(term) != wanted[term]:
             ledger.close()
@@ -281,14 +286,14 @@ def carry_out(brief: Brief, place: Place, *, count: int, resume: bool, console: 
                     progress.finish(outcome.task.name, outcome.rows)
         conclude(brief, ledger, count)
         boundary = _boundary(brief)
-        spent = ledger.run.get("wall_s", 0.0) + time.perf_counter() - started
+        spent = facts(ledger.run)["wall_s"] + time.perf_counter() - started
         ledger.close_run({**boundary, "wall_s": round(spent, 2)})
     return publish(place.ledger, place)
 
 
 def conclude(brief: Brief, ledger: Ledger, count: int) -> None:
     """Adds what is known of a run once all its tasks are there, and closes it."""
-    problems = dict.fromkeys(ledger.run.get("problems", []))
+    problems = dict.fromkeys(facts(ledger.run)["problems"])
     if brief.file:
         problems |= dict.fromkeys(describe(brief, ledger, count))
     ledger.close_run({**_evidence(ledger), "problems": list(problems)})

@@ -21,7 +21,10 @@ FAR = 7_316_552_048_169
 
 
 class Axis(Protocol):
-    """One named parameter: `size` grid points, each with its value, and the point nearest to a value."""
+    """One named parameter: `size` grid points, each with its value, and the point nearest to a value.
+
+    `holds` says of any value at all whether it lies in the range, between two points of the grid or on one.
+    """
 
     @property
     def name(self) -> str: ...
@@ -29,6 +32,11 @@ class Axis(Protocol):
     def size(self) -> int: ...
     def value(self, point: int) -> Scalar: ...
     def nearest(self, value: Any) -> int: ...
+    def holds(self, value: Any) -> bool: ...
+
+
+def _within(low: float, value: object, high: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
 
 def _clipped(point: int, size: int) -> int:
@@ -49,6 +57,9 @@ class Linear:
 
     def nearest(self, value: float) -> int:
         return _clipped(round((value - self.low) / (self.high - self.low) * (self.size - 1)), self.size)
+
+    def holds(self, value: Any) -> bool:
+        return _within(self.low, value, self.high)
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,9 @@ class Logarithmic:
             return 0
         return _clipped(round(math.log(value / self.low) / math.log(self.high / self.low) * (self.size - 1)), self.size)
 
+    def holds(self, value: Any) -> bool:
+        return _within(self.low, value, self.high)
+
 
 @dataclass(frozen=True)
 class Count:
@@ -98,6 +112,9 @@ class Count:
 
     def nearest(self, value: int) -> int:
         return _clipped(value - self.low, self.size)
+
+    def holds(self, value: Any) -> bool:
+        return isinstance(value, int) and _within(self.low, value, self.high)
 
 
 @dataclass(frozen=True)
@@ -118,6 +135,9 @@ class Choice:
     def nearest(self, value: Scalar) -> int:
         return self.options.index(value) if value in self.options else 0
 
+    def holds(self, value: Any) -> bool:
+        return value in self.options
+
 
 def _spare(axis: Axis) -> int:
     """How many cells of draws the first point has beside its own."""
@@ -137,6 +157,15 @@ class Space:
     def nearest(self, configuration: Configuration) -> tuple[int, ...]:
         """The grid point nearest to a configuration, axis by axis; the simplest option for an unknown one."""
         return tuple(axis.nearest(configuration[axis.name]) for axis in self.axes)
+
+    def holds(self, configuration: Configuration) -> bool:
+        """Whether a configuration has these parameters and no other, each with a value in its range.
+
+        >>> [Space((Count("n", 1, 9),)).holds(x) for x in ({"n": 9}, {"n": 10}, {"n": 1.5}, {"m": 1}, {})]
+        [True, False, False, False, False]
+        """
+        named = {axis.name: axis for axis in self.axes}
+        return named.keys() == configuration.keys() and all(x.holds(configuration[name]) for name, x in named.items())
 
     def from_cube(self, position: Sequence[float]) -> tuple[int, ...]:
         """The grid point nearest to a position in the unit cube; positions outside are brought back to it."""

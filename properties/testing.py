@@ -1,4 +1,4 @@
-"""A user's analysis as tests: one for each claim and experiment, one for each claim's wrong versions.
+"""A user's analysis as tests: one for each claim and experiment, for each wrong version, for each planted fault.
 
 Each test judges its own claim in a worker process of its own, so tests may be chosen, ordered and spread over processes
 as any others, and one that takes too long ends alone.
@@ -58,6 +58,15 @@ class AnalysisFile(pytest.File):
         for listed in chosen:
             others = tuple(f"claim {x.name}" for x in found.listed if x is not listed)
             yield from self._of(listed, replace(brief, without=others))
+        if chosen == found.listed:
+            yield from self._faults(brief)
+
+    def _faults(self, brief: Brief) -> Iterator[pytest.Item]:
+        docket = docket_of(brief)
+        for experiment in filter(docket.plants, docket.experiments):
+            for j, fault in enumerate(experiment.faults):
+                name = f"{experiment.key} shows {fault}"
+                yield FaultItem.from_parent(self, name=name, brief=brief, keys=[experiment.key], part=j)
 
     def _of(self, listed: Listed, brief: Brief) -> Iterator[pytest.Item]:
         serving = [x.key for x in docket_of(brief).experiments if x.setting.serves(listed.claim.setting)]
@@ -83,7 +92,7 @@ class ProblemItem(pytest.Item):
 
 
 class JudgingItem(pytest.Item):
-    """A test that judges one claim on some experiments."""
+    """A test that judges on some experiments."""
 
     def __init__(self, *, brief: Brief, keys: Sequence[str], **given: Any) -> None:
         super().__init__(**given)
@@ -93,12 +102,16 @@ class JudgingItem(pytest.Item):
     def rows(self) -> Generator[Row]:
         """The rows, as they come; kept for the report of the session."""
         tasks = [task for task in tasks_of(self.brief) if task.experiment in self.keys]
-        with closing(judging(self.brief, tasks, 1)) as found:
+        with closing(judging(self.brief, list(filter(self.asks, tasks)), 1)) as found:
             for outcome in found:
                 rows = [row.to_json() for row in outcome.rows]
                 counts = {"executions": outcome.executions, "confirmations": outcome.confirmations}
                 self.kept.append({"task": f"{self.name}, {outcome.task.name}", "rows": rows, **counts})
                 yield from outcome.rows
+
+    def asks(self, task: Task) -> bool:
+        """Whether a task is part of this test."""
+        return task.kind != "fault"
 
     def reportinfo(self) -> tuple[Path, int, str]:
         return self.path, 0, self.name
@@ -133,6 +146,22 @@ class FallItem(JudgingItem):
                     return
                 judged += row.version == self.version and row.judged
         pytest.fail(f"not refuted, though judged on {judged} configurations or more", pytrace=False)
+
+
+class FaultItem(JudgingItem):
+    """Some claim of the file notices a planted fault."""
+
+    def __init__(self, *, part: int, **given: Any) -> None:
+        super().__init__(**given)
+        self.part = part
+
+    def asks(self, task: Task) -> bool:
+        return (task.kind, task.part) == ("fault", self.part)
+
+    def runtest(self) -> None:
+        (row,) = self.rows()
+        if row.verdict is not Verdict.REFUTED:
+            pytest.fail(f"no claim notices it: {told([row], self.path)}", pytrace=False)
 
 
 def told(rows: Sequence[Row], path: Path) -> str:

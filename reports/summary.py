@@ -114,6 +114,13 @@ def verdict_of(rows: Sequence[Row]) -> str:
     return Verdict.SUPPORTED if verdicts == {Verdict.SUPPORTED} else Verdict.CONSISTENT
 
 
+def fell(version: str, rows: Sequence[Row]) -> bool:
+    """Whether a version was refuted; a planted fault in every experiment that has one of this name."""
+    places = {row.experiment for row in rows if version.startswith("fault: ")}
+    parts = ([row for row in rows if row.experiment == place] for place in places)
+    return verdict_of(rows) == Verdict.REFUTED and all(verdict_of(part) == Verdict.REFUTED for part in parts)
+
+
 def basis_of(rows: Sequence[Row]) -> str:
     """What the verdict rests on: the bases of the rows that decide it."""
     refuted = [row for row in rows if row.verdict is Verdict.REFUTED]
@@ -207,7 +214,7 @@ def _claim(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> dict[str, Any
     named = [
         {
             "name": name.removeprefix("wrong: "),
-            "killed": verdict_of(versions.get(name, [])) == Verdict.REFUTED,
+            "killed": fell(name, versions.get(name, [])),
         }
         for name in versions_of(entry, versions)
     ]

@@ -70,6 +70,10 @@ def details(claim: Mapping[str, Any], file: str) -> list[str]:
     for answer in claim["symbolic"]:
         flag = " (numeric)" if answer["how"] == "numeric" else ""
         lines.append(f"  {answer['question']}: {answer['answer']}{flag}")
+    for version in claim["mutants"]["named"]:
+        if version["name"].startswith("fault: "):
+            outcome = "noticed" if version["killed"] else "not noticed by any claim"
+            lines.append(f"  planted {version['name']}: {outcome}")
     for place in claim["place"] if claim["verdict"] != Verdict.REFUTED else ():
         both = f"of {count(place['configurations'], 'configuration')}"
         shares = f"tighter on {place['tighter']:.0%}, looser on {place['looser']:.0%} {both}"
@@ -123,7 +127,7 @@ def show(summary: Mapping[str, Any], console: Console, report: Path | str) -> No
     for claim in summary["claims"]:
         survivors = [version["name"] for version in claim["mutants"]["named"] if not version["killed"]]
         if survivors:
-            console.print(_said(f"{claim['key']}: not refuted: {', '.join(survivors)}"), style="yellow")
+            console.print(_said(f"{_name(claim)}: not refuted: {', '.join(survivors)}"), style="yellow")
     run = summary["run"]
     for claim in summary["claims"] if run["file"] else ():
         console.print(Text("\n").join(map(_said, details(claim, run["file"]))), soft_wrap=True)

@@ -154,6 +154,24 @@ def test_a_row_of_a_claim_that_is_gone_cannot_be_replayed(planted: Brief) -> Non
         replayed(QUICK, row)
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"version": "wrong: gone"}, "'wrong: gone' is not known here"),
+        ({"version": "ladder: constant: gone"}, "'ladder: constant: gone' is not known here"),
+        ({"version": "fault: gone"}, "'fault: gone' is not known here"),
+        ({"configuration": {"anything": 10**12}}, "configuration is outside the space"),
+        ({"configuration": {}}, "configuration is outside the space"),
+    ],
+)
+def test_a_row_that_nothing_here_could_give_is_not_replayed(
+    planted: Brief, changes: dict[str, object], said: str
+) -> None:
+    row = replace(next(iter(outcome(planted, "search").rows)), **changes)  # type: ignore[arg-type]
+    with pytest.raises(LookupError, match=f"{row.identity}.*{said}"):
+        replayed(planted, row)
+
+
 def test_a_planted_mistake_is_refuted_by_the_adversary_alone(planted: Brief) -> None:
     bench = Bench(planted, docket_of(planted), OFFSET_RECURSION)
     bench.adversary(Effort(48))
@@ -167,7 +185,8 @@ def test_a_planted_mistake_is_refuted_by_the_adversary_alone(planted: Brief) -> 
 
 def test_wrong_versions_and_faults_replay_too() -> None:
     """Every kind of row of one task, judged again on its own."""
-    rows = run_task(QUICK, Task("importance/gaussian-posterior", "instances")).rows
+    of_each = (run_task(QUICK, Task("importance/gaussian-posterior", kind)).rows for kind in ("instances", "fault"))
+    rows = [row for rows in of_each for row in rows]
     kinds = {row.version.partition(":")[0] for row in rows}
     assert kinds == {"", "wrong", "fault", "ladder"}
     for row in (row for row in rows if not row.version.startswith(LADDER)):
@@ -270,6 +289,8 @@ def test_tasks_cover_every_experiment_and_have_names_of_their_own(profile: str) 
     assert len({task.name for task in tasks}) == len(tasks)
     assert {task.experiment for task in tasks if task.kind == "instances"} == {x.key for x in experiments()}
     assert {task.experiment for task in tasks if task.kind == "search"} == {x.key for x in experiments()}
+    faults = [(x.key, j) for x in experiments() for j, _ in enumerate(x.faults)]
+    assert sorted((task.experiment, task.part) for task in tasks if task.kind == "fault") == sorted(faults)
     assert any(task.kind == "adversary" for task in tasks) == bool(PROFILES[profile].adversary)
 
 
@@ -278,7 +299,8 @@ def test_a_narrower_brief_tries_its_claims_alone() -> None:
     assert {x.key.partition("/")[0] for x in docket_of(brief).listed} == {"smoothness"}
     rows = run_task(brief, Task("smoothness/soft-clip", "instances")).rows
     assert {row.claim for row in rows} <= {x.name for x in docket_of(brief).listed}
-    assert not any(row.version.startswith("fault") for row in rows), "faults may be noticed by other claims only"
+    assert not any(row.version.startswith("fault") for row in rows)
+    assert not any(task.kind == "fault" for task in tasks_of(brief)), "faults may be noticed by other claims only"
 
 
 def test_rows_of_one_task_name_each_judgement_once() -> None:

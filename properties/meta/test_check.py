@@ -120,6 +120,30 @@ squares, raises, endless, keyless = Squares(), Raises(), Endless(), Keyless()
 BELOW = Claim(SQUARE, Le(y, x))
 LONG = Claim(SQUARE, Le(y, x + Sum(y**2, (Symbol("j", integer=True), 1, 10**9))))
 """
+FAULTY = (
+    OWN[: OWN.index("class Raises")]
+    + """
+class Faulty(Squares):
+    key = "own/faulty"
+    faults = {"root": "a half", "nothing": "a half", "raising": "a half", "stuck": "a half"}
+
+    def measure(self, configuration, context, fault=""):
+        while fault == "stuck":
+            pass
+        value = configuration["x"] ** {"root": 0.5, "raising": "x"}.get(fault, 2)
+        return Exact({y: Interval.around(value, 1e-15)})
+
+
+class Lost(Squares):
+    key = "own/lost"
+    faults = {"nowhere": "a third"}
+
+
+faulty, lost = Faulty(), Lost()
+BELOW = Claim(SQUARE, Le(y, x))
+WEAK = Claim(SQUARE, Le(y, 9 * x))
+"""
+)
 
 
 def line(source: str, start: str) -> int:
@@ -135,12 +159,19 @@ class Checks:
         for package in ("impl", "reports"):
             (folder / package).mkdir()
             (folder / package / "__init__.py").write_text(f"raise RuntimeError('imported {package}')\n")
-        sources = {name: source for name, (_, _, source) in SIX.items()} | {"broken": BROKEN, "own": OWN}
+        sources = {name: source for name, (_, _, source) in SIX.items()} | {
+            "broken": BROKEN,
+            "own": OWN,
+            "faulty": FAULTY,
+        }
         for name, source in sources.items():
             (folder / f"{name}.py").write_text(source)
         self._said: dict[str, Future[subprocess.CompletedProcess[str]]] = {
             name: pool.submit(self.run, "check", f"{name}.py", *words, "--output", f"out-{name}", "--profile", "quick")
-            for name, words in {**dict.fromkeys(SIX, ()), **dict.fromkeys(("broken", "own"), ("--limit", "4"))}.items()
+            for name, words in {
+                **dict.fromkeys(SIX, ()),
+                **dict.fromkeys(("broken", "own", "faulty"), ("--limit", "4")),
+            }.items()
         }
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
@@ -298,6 +329,30 @@ def test_a_claim_that_takes_too_long_is_named_with_its_line(checks: Checks) -> N
 def test_an_experiment_that_lacks_something_is_a_problem_that_names_it(checks: Checks) -> None:
     problems = checks.summary("own")["run"]["problems"]
     assert any(f"own.py:{line(OWN, 'squares, raises')}: experiment keyless: needs key (a str)" in x for x in problems)
+
+
+def test_planted_faults_of_an_experiment_of_ones_own_are_tried_and_each_outcome_is_told(checks: Checks) -> None:
+    said, claims = checks.said("faulty"), checks.claims("faulty")
+    rows = {row.version: row for row in checks.rows("faulty") if row.version.startswith("fault: ")}
+    assert {(row.claim, row.experiment) for row in rows.values()} == {("faulty/below", "own/faulty")}
+    assert {version.removeprefix("fault: "): row.verdict for version, row in rows.items()} == {
+        "root": Verdict.REFUTED,
+        "nothing": Verdict.SUPPORTED,
+        "raising": Verdict.ERROR,
+        "stuck": Verdict.ERROR,
+    }
+    assert rows["fault: raising"].reason.startswith(f"faulty.py:{line(FAULTY, 'value = ')}: TypeError: ")
+    stuck = f"fault stuck of own/faulty was still at work after {LIMIT} s, in faulty.py:"
+    assert stuck in rows["fault: stuck"].reason
+    assert [claims[name]["verdict"] for name in ("below", "weak")] == ["supported", "supported"]
+    for name, outcome in {"root": "noticed", "nothing": "not noticed by any claim"}.items():
+        assert f"  planted fault: {name}: {outcome}\n" in said.stdout
+    page = (checks.folder / "out-faulty" / "index.html").read_text()
+    assert page.count("planted fault</span>") == len(rows)
+    (problem,) = checks.summary("faulty")["run"]["problems"]
+    place = f"faulty.py:{line(FAULTY, 'faulty, lost')}: experiment lost"
+    assert f"{place}: faults: 'nowhere' on 'a third'; allowed: the name of one of its instances" in problem
+    assert said.returncode == 2
 
 
 def test_what_took_too_long_is_not_tried_again_when_resuming(checks: Checks) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ from elbound.reports.row import Entry, Row, Verdict
 from elbound.reports.summary import (
     condense,
     facts,
+    fell,
     group,
     headline,
     instances_of,
@@ -141,8 +143,9 @@ def write_comparison(comparison: Comparison, sides: tuple[str, str], folder: Pat
     return path
 
 
+@cache
 def environment() -> Environment:
-    """The templates with their filters."""
+    """The templates with their filters, compiled once in a process."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
@@ -276,7 +279,7 @@ def _version(name: str, rows: Sequence[Row]) -> dict[str, Any]:
     return {
         "kind": {"wrong": "wrong version", "fault": "planted fault"}.get(kind, "version"),
         "name": called or name,
-        "killed": verdict_of(rows) == Verdict.REFUTED,
+        "killed": fell(name, rows),
         "judged": sum(row.judged for row in rows),
         "by": strongest_of(rows),
         "sharpest": sharpest_of(rows),
