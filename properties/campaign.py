@@ -136,6 +136,15 @@ class Bench:
         option = user_option(self.brief.context)
         return self.experiment.space.with_option("data", option) if option else self.experiment.space
 
+    @property
+    def named(self) -> dict[str, Configuration]:
+        """The named instances, the first once more on the user's own data."""
+        found, option = dict(self.experiment.instances), user_option(self.brief.context)
+        first = next(iter(found), "")
+        if option and "data" in found.get(first, {}):
+            found[f"{first}, on {option}"] = {**found[first], "data": option}
+        return found
+
     def finished(self) -> tuple[Row, ...]:
         """All rows; of mutants that were never judged only where the named instances could not do it either."""
         spoken = [row for row in self.versions.values() if row.judged or not row.version.startswith(LADDER)]
@@ -146,12 +155,8 @@ class Bench:
     def instances(self) -> None:
         """Judges the named instances."""
         self.complete = True
-        for name, configuration in self.experiment.instances.items():
+        for name, configuration in self.named.items():
             self.judge(configuration, f"instance: {name}")
-        if option := user_option(self.brief.context):
-            for name, configuration in list(self.experiment.instances.items())[:1]:
-                if "data" in configuration:
-                    self.judge({**configuration, "data": option}, f"instance: {name}, on {option}")
 
     def fault(self, fault: str) -> Row:
         """The row of the first claim that notices a planted fault, on the instance that must expose it.
@@ -541,8 +546,7 @@ def replayed(brief: Brief, row: Row) -> Row:
     if experiment is None or listed is None:
         raise LookupError(f"row {row.identity}: its claim {row.claim} or experiment {row.experiment} is not known here")
     bench = Bench(brief, docket, experiment)
-    instances = [dict(x) for x in experiment.instances.values()]
-    if not bench.space.holds(row.configuration) and row.configuration not in instances:
+    if not bench.space.holds(row.configuration) and row.configuration not in bench.named.values():
         raise LookupError(
             f"row {row.identity}: its configuration is outside the space of {row.experiment} and none of its instances"
         )

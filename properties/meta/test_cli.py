@@ -502,8 +502,10 @@ def test_the_users_data_are_judged_and_replayed_from_any_file_of_the_same_values
     assert own
     counted = summary_of(runs.output("data"))["claims"][0]["data"]
     assert any(name.startswith("user:table:") for name in counted)
-    for file in ("table.csv", "table.npy"):
-        said = warm(("replay", own[0].identity, "--data", file), runs.folder("data"))
+    named = next(row for row in own if row.origin.startswith("instance"))
+    drawn = next(row for row in own if row.origin == "random")
+    for row, file in ((named, "table.csv"), (drawn, "table.npy")):
+        said = warm(("replay", row.identity, "--data", file), runs.folder("data"))
         assert said.code == 0, said
         assert IDENTICAL in said.out
 
