@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from sympy import Eq, Expr, Ge, IndexedBase, Le, Rational, Sum, Symbol, log
 from sympy.core.relational import Relational
 
-from elbound.properties import judgement
 from elbound.properties.bets import Bet
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
@@ -96,53 +95,6 @@ def test_ratios_of_exact_sides_point_from_the_claim_and_are_certain() -> None:
     assert below.certified_ratio is not None
     assert below.certified_ratio <= 1 / 2.1
     assert judged(Claim(STILL, Le(X, p + q)), value).ratio is None
-
-
-def test_enclosures_that_touch_contradict_nothing() -> None:
-    low, high = Interval.between(0.0, 1.0), Interval.between(1.0, 2.0)
-    for relation, left, right, verdict in (
-        (Le(X, p), high, low, Verdict.CONSISTENT),
-        (Le(X, p), low, high, Verdict.SUPPORTED),
-        (Ge(X, p), low, high, Verdict.CONSISTENT),
-        (Ge(X, p), high, low, Verdict.SUPPORTED),
-        (Eq(X, p), low, high, Verdict.CONSISTENT),
-        (Eq(X, p), high, low, Verdict.CONSISTENT),
-    ):
-        assert judgement.compare(relation, left, right) == (verdict, "")
-
-
-def test_sides_agree_up_to_and_with_the_named_relative_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    left, right = Interval.between(1.0, 1.25), Interval.between(1.125, 1.5)
-    error = judgement.relative_error(left, right)
-    # Widths 1/4 and 3/8 against the larger middle, 21/16; each width is rounded up once.
-    assert error == pytest.approx((1 / 4 + 3 / 8) / (21 / 16), rel=4 * EPS)
-    for agreement, verdict in ((error, Verdict.SUPPORTED), (error * (1 - EPS), Verdict.CONSISTENT)):
-        monkeypatch.setattr(judgement, "AGREEMENT", agreement)
-        assert judgement.compare(Le(X, p), left, right)[0] is verdict
-    assert judgement.relative_error(Interval.of(0.0), Interval.of(0.0)) == 0
-
-
-@pytest.mark.parametrize(
-    ("small", "large", "part"),
-    [(1, 2, 0.5), (-2, -1, 0.5), (-1, -2, 2.0), (1, -2, -0.5), (-1, 2, -0.5), (0, -1, 0.0), (0.5, -1, -0.5)],
-)
-def test_the_part_of_the_larger_side_depends_on_the_signs(small: float, large: float, part: float) -> None:
-    assert judgement.part(small, large) == part
-    assert judgement.ratios(Interval.of(small), Interval.of(large))[0] == (part if small else None)
-
-
-def test_nothing_is_a_part_of_zero_or_of_what_may_be_zero() -> None:
-    assert judgement.part(-1, 0) is None
-    assert judgement.part(math.inf, 2) is None
-    near = Interval.between(-1.0, 0.5)
-    for small in (Interval.of(1.0), Interval.of(-2.0)):
-        assert judgement.ratios(small, near) == (None, None)
-    assert judgement.ratios(Interval.between(-1.0, 0.0), Interval.of(-2.0)) == (None, None)
-    assert judgement.ratios(Interval.between(-1.0, 0.0), Interval.of(2.0)) == (-0.25, -0.5)
-    assert judgement.ratios(Interval.of(-1.0), Interval.of(0.5)) == (-2.0, -2.0)
-    assert judgement.ratios(Interval.of(-2.0), Interval.between(-1.0, 0.0)) == (None, None)
-    # From zero away by a third of one, on either side.
-    assert judgement.ratios(Interval.of(1.0), Interval.between(0.5, 1.5)) == (1.0, 1.0 / 1.5)
 
 
 def test_ratios_of_negative_sides_are_above_one_where_the_claim_is_violated() -> None:
