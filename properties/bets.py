@@ -131,7 +131,7 @@ class Bet:
             return process.log_e >= goal
 
         certified = last_true(refuted, ratio * 1e-6, ratio)
-        return certified, ratio / certified if certified > 0 else math.inf
+        return certified, ratio / certified if certified else math.inf
 
 
 def widened(high: float, low: float) -> float:
