@@ -270,8 +270,7 @@ class Trial:
             return False
         # With the observable anywhere in [0, 1], a negative coefficient would reach below the value at zero.
         floor, reach = (self._left_within(claim, observable, top) for top in (0.0, 1.0))
-        slack = ROUNDING_SHARE * float(reach.high - floor.low)
-        return bool(floor.low >= -slack and reach.low >= floor.low - slack)
+        return bool(reach.low >= max(float(floor.low), 0.0) - ROUNDING_SHARE * float(reach.width))
 
     def _left_within(self, claim: Claim, observable: Any, top: float) -> Interval:
         held = Interval.between(0.0, top)

@@ -48,6 +48,21 @@ def test_a_measurement_without_steps_or_places_has_no_curve() -> None:
     assert bare.curves(FALLING) == {}
 
 
+def test_the_curve_of_a_rate_is_the_claimed_power_through_its_last_point() -> None:
+    grid = (4, 8, 16, 64)
+    measured = Series(m, grid, {drift_m: At({width: Interval.of(3.0 / width) for width in grid})})
+    claim = Claim(STILL, Eq(Slope(drift_m[m], m), -Rational(1, 2)))
+    found = Trial(Situation({tau: 1.0, m: 64}), measured, Budget()).curves(claim)
+    assert found["x"] == [4.0, 8.0, 16.0, 64.0]
+    # Powers of two to halves, and a few roundings.
+    assert found["observed"] == pytest.approx([3 / 4, 3 / 8, 3 / 16, 3 / 64], rel=1e-15)
+    assert found["bound"] == pytest.approx([12 / 64, 6 * 2**0.5 / 64, 6 / 64, 3 / 64], rel=1e-14)
+    turned = replace(claim, relation=Eq(-Rational(1, 2), Slope(drift_m[m], m)))
+    assert Trial(Situation({tau: 1.0, m: 64}), measured, Budget()).curves(turned) == found
+    number = replace(claim, relation=Le(drift_m[64], tau))
+    assert Trial(Situation({tau: 1.0, m: 64}), measured, Budget()).curves(number) == {}
+
+
 @pytest.mark.parametrize(("scatter", "word"), [(1e-3, "slope inconsistent"), (0.3, "slope consistent")])
 def test_declared_scatter_widens_what_a_slope_is_consistent_with(scatter: float, word: str) -> None:
     grid = (64, 128, 256, 512, 1024, 2048)
