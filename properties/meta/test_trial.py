@@ -683,10 +683,12 @@ def test_a_slope_is_reported_and_never_refuted(relation: Relational, exponent: f
 
 def test_the_error_of_a_slope_is_what_it_changed_by_last() -> None:
     setting = Setting("limit", "growing", parameters=(p,), observables=(Z,))
-    # The logarithm to base two of the values falls by k^2 / 16 at 2^k: by (2 k + 1) / 16 from there to the next.
-    bent = Series(n, GRID, {Z: At({place: Interval.of(2.0 ** (-(math.log2(place) ** 2) / 16)) for place in GRID})})
-    found = Trial(Situation({p: 1.0}), bent, Budget()).judge(Claim(setting, Eq(Slope(Z[n], n), -HALF)))
-    assert (found.left, found.error) == pytest.approx((-23 / 16, 2 / 16), abs=1e3 * EPS)
+    # The logarithm to base two of the values is k^2 / 16 - 3 k at 2^k: it falls by 3 - (2 k + 1) / 16 to the next.
+    values = {place: Interval.of(2.0 ** (math.log2(place) ** 2 / 16 - 3 * math.log2(place))) for place in GRID}
+    found = Trial(Situation({p: 1.0}), Series(n, GRID, {Z: At(values)}), Budget()).judge(
+        Claim(setting, Eq(Slope(Z[n], n), -HALF))
+    )
+    assert (found.left, found.error) == pytest.approx((-25 / 16, 2 / 16), abs=1e3 * EPS)
 
 
 def test_a_claimed_slope_has_a_band_on_the_side_that_it_bounds() -> None:
