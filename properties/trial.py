@@ -15,7 +15,7 @@ from traceback import walk_tb
 from typing import Any, Final
 
 import numpy as np
-from sympy import Eq, Expr, Ge, IndexedBase
+from sympy import Eq, Expr, Ge, IndexedBase, Le
 from sympy.core.relational import Relational
 
 from elbound.properties.analysis import OWN_MODULE, line_in, one_line
@@ -146,7 +146,7 @@ class Trial:
             return math.inf
         difference = np.atleast_1d(self._screened(claim.left) - self._screened(claim.right))
         error = float(np.std(difference)) / math.sqrt(difference.size)
-        return abs(float(np.mean(difference))) / error if error > 0 else math.inf
+        return abs(float(np.mean(difference))) / error if error else math.inf
 
     @property
     def _screened(self) -> Evaluation:
@@ -238,7 +238,7 @@ class Trial:
         assert isinstance(self.measurement, Sample)
         sample, size, parts = self.measurement, self.budget.screen_replicates, self._stages[stage]
         for j in range(replicates // size):
-            if j == len(parts):
+            if not parts[j:]:
                 drawn = sample.draw(stage, j * size, size)
                 parts.append(Evaluation(dict(self.situation.values) | dict(drawn), Replicates()))
             yield parts[j]
@@ -333,7 +333,7 @@ class Trial:
         grid = np.asarray(series.grid, dtype=np.float64)
         values = np.array([self._at_index(side.args[0], series, j) for j in series.grid])
         # The evidence core speaks of the exponent a in m^-a, the claim of the slope -a.
-        rising = isinstance(claim.relation, Ge) == (side is claim.left)
+        rising = isinstance(claim.relation, Ge if side is claim.left else Le)
         verdict = verdict_of_rate(
             *_halves(grid, values, series.scatter), band=_band(claim.relation, exponent, rising=rising)
         )
@@ -368,7 +368,7 @@ def _columns(places: Iterable[dict[str, float]]) -> dict[str, list[float]]:
     for place in places:
         for name, value in place.items():
             found.setdefault(name, []).append(value)
-    return found if len(found.get("x", ())) > 1 else {}
+    return found if found.get("x", [])[1:] else {}
 
 
 @dataclass(frozen=True)

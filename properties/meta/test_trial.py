@@ -32,7 +32,7 @@ from elbound.theory.symbols import n, t
 Floats = NDArray[np.float64]
 Law = Callable[[np.random.Generator, int], Floats]
 
-p, q = Symbol("p", positive=True), Symbol("q", real=True)
+p, q, free = Symbol("p", positive=True), Symbol("q", real=True), Symbol("w", real=True)
 X, Y = Symbol("X", nonnegative=True), Symbol("Y", nonnegative=True)
 Z = IndexedBase("Z", nonnegative=True)
 CERTAIN = Fact("certain", "the thing is certain")
@@ -98,6 +98,26 @@ def test_ratios_of_exact_sides_point_from_the_claim_and_are_certain() -> None:
     assert below.certified_ratio is not None
     assert below.certified_ratio <= 1 / 2.1
     assert judged(Claim(STILL, Le(X, p + q)), value).ratio is None
+
+
+@pytest.mark.parametrize(
+    ("relation", "high", "vacuous"),
+    [
+        (Ge(X, free), -1.0, True),
+        (Ge(X, free), 0.0, True),
+        (Ge(X, free), 0.25, False),
+        (Ge(X - Y, free), -1.0, False),
+        (Le(X, free), -1.0, False),
+        (Eq(X, free), -1.0, False),
+    ],
+)
+def test_a_lower_bound_that_is_not_positive_says_nothing_of_what_is_never_negative(
+    relation: Relational, high: float, *, vacuous: bool
+) -> None:
+    setting = Setting("still", "at rest", parameters=(), observables=(X, Y, free))
+    sides = {X: Interval.of(0.5), Y: Interval.of(0.25), free: Interval.between(-2.0, high)}
+    found = judged(Claim(setting, relation), Exact(sides))
+    assert found.vacuous is vacuous
 
 
 def test_ratios_of_negative_sides_are_above_one_where_the_claim_is_violated() -> None:
@@ -378,6 +398,14 @@ def test_a_declared_tail_speaks_only_of_nonnegative_multiples(side: Expr, noise:
     assert found.verdict is Verdict.CONSISTENT
 
 
+def test_a_left_side_without_a_measurement_has_no_tail(noise: Any) -> None:
+    found = judged(Claim(MOVING, Le(q, p * X + 1)), sampled(noise, {X: halves}, HALF_LINE, tails=CHI))
+    assert found.verdict is Verdict.ERROR
+    assert "declare finite ranges" in found.reason
+    plain = judged(Claim(MOVING, Le(q, p + 1)), sampled(noise, {X: halves}, HALF_LINE, tails=CHI))
+    assert (plain.verdict, plain.vacuous) == (Verdict.CONSISTENT, True)
+
+
 @pytest.mark.parametrize(
     ("side", "wanted"),
     [
@@ -631,6 +659,7 @@ def test_a_known_bound_is_its_right_side_times_the_factor_where_that_is_positive
     assert allowed(p / 4, exact, known) == pytest.approx(3.0, rel=8 * EPS)
     assert allowed(p - 2, exact, known) is None
     assert allowed(q, exact, known) is None
+    assert allowed(Y, Exact({X: Interval.of(0.5), Y: Interval.between(0.0, 2.0)}), known) is None
     assert allowed(p, exact, known, 2.5) is None
     assert allowed(p / 4, Exact({}), replace(known, relation=Le(X, Y))) is None
     moving = Claim(MOVING, Le(X, Y + p))
