@@ -495,6 +495,39 @@ def test_a_refutation_reaches_the_screen_and_then_its_own_threshold_on_fresh_noi
     assert found.replicates == (budget.confirm_replicates if found.confirmed else budget.screen_replicates)
 
 
+@pytest.mark.parametrize(("above", "supported"), [(0.0, True), (1.0, True), (-1e-9, False)])
+def test_support_reaches_its_threshold_whether_it_comes_of_ranges_or_of_a_tail(
+    above: float, noise: Any, monkeypatch: pytest.MonkeyPatch, *, supported: bool
+) -> None:
+    """Peaks as far above the logarithm of the threshold as said."""
+    run, support = Bet.run, Budget().support
+    wanted = Verdict.SUPPORTED if supported else Verdict.CONSISTENT
+    asked: list[tuple[float, float, list[float]]] = []
+
+    def scripted(bet: Bet, parts: Any, threshold: float) -> Any:
+        process, sides = run(bet, parts, threshold)
+        if threshold == support:
+            process.peak = math.log(support) + above
+        return process, sides
+
+    class Scripted:
+        peak = math.log(support) + above
+
+        def __init__(self, bound: float, *, kappa: float) -> None:
+            asked.append((bound, kappa, []))
+
+        def update(self, draws: Floats) -> None:
+            asked[-1][-1].extend(draws.tolist())
+
+    monkeypatch.setattr(Bet, "run", scripted)
+    found = judged(Claim(MOVING, Le(X, p)), sampled(noise, {X: beta_law(0.25)}), {p: 0.75})
+    assert (found.verdict, found.basis) == (wanted, "sure range" if supported else "")
+    monkeypatch.setattr(trial, "MeanAtLeast", Scripted)
+    told = judged(Claim(MOVING, Le(2 * X, p)), sampled(noise, {X: halves}, HALF_LINE, tails=CHI), {p: 4.0})
+    assert (told.verdict, told.basis) == (wanted, "declared tail: squares of Gaussians" if supported else "")
+    assert asked == [(4.0, 3.0, [0.0, 2.0] * 128)]
+
+
 def test_the_error_is_that_of_the_mean_difference(noise: Any) -> None:
     measurement = sampled(noise, {X: beta_law(0.25), Y: beta_law(0.5)})
     found = judged(Claim(MOVING, Le(X, Y)), measurement)
