@@ -184,7 +184,7 @@ class Trial:
         small, large = (right, left) if isinstance(claim.relation, Ge) else (left, right)
         ratio, certified = ratios(small, large)
         # A lower bound that is not even positive says nothing of what cannot be negative.
-        empty = isinstance(claim.relation, Ge) and bool(right.high <= 0) and claim.left.is_nonnegative is True
+        empty = isinstance(claim.relation, Ge) and bool(right.high <= 0) and bool(claim.left.is_nonnegative)
         return Judgement(
             verdict,
             basis=basis if verdict is not Verdict.CONSISTENT else "",
