@@ -187,7 +187,7 @@ class Trial:
         empty = isinstance(claim.relation, Ge) and bool(right.high <= 0) and bool(claim.left.is_nonnegative)
         return Judgement(
             verdict,
-            basis=basis if verdict is not Verdict.CONSISTENT else "",
+            basis=basis if verdict in {Verdict.SUPPORTED, Verdict.REFUTED} else "",
             reason=reason,
             left=middle(left),
             right=middle(right),

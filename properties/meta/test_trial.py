@@ -17,6 +17,7 @@ from sympy import Eq, Expr, Ge, IndexedBase, Le, Rational, Sum, Symbol, log
 from sympy.core.relational import Relational
 
 from elbound.properties import trial
+from elbound.properties.analysis import OWN_MODULE
 from elbound.properties.bets import ROUNDING_SHARE, Bet
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
@@ -676,6 +677,63 @@ def test_sides_up_to_three_standard_errors_apart_are_close_and_a_mutant_there_is
         assert (again.replicates, again.doubt) == (replicates, 4.0)
     true = seen.challenge(Claim(MOVING, Le(X, p / 2)), None)
     assert (true.replicates, true.doubt, true.reason) == (0, 0.0, "")
+
+
+def test_a_challenge_says_why_it_is_silent_and_gives_no_reason_for_what_fell() -> None:
+    measured = Exact({X: Interval.between(1.0 - 4e-10, 1.0 + 5e-10)})
+    situation = Situation({p: 1.0, q: -1.0, n: 4}, precision=0.0)
+    seen = Trial(situation, measured, Budget())
+    nothing = Trial(situation, None, Budget()).challenge(Claim(STILL, Le(X, p)), None)
+    assert (nothing.verdict, nothing.reason) == (Verdict.ASSUMPTION_NOT_MET, trial.NOT_MEASURED)
+    outside = Claim(STILL, Le(X, 2 * p), assuming=(p < 1,))
+    unmet = seen.challenge(outside, None)
+    assert (unmet.verdict, unmet.reason) == (Verdict.ASSUMPTION_NOT_MET, "p < 1")
+    weaker = seen.challenge(Claim(STILL, Le(X, 2 * p)), Claim(STILL, Le(X, p)))
+    assert (weaker.verdict, weaker.reason) == (Verdict.ASSUMPTION_NOT_MET, trial.NO_STRONGER)
+    true = seen.challenge(Claim(STILL, Le(X, 2 * p)), Claim(STILL, Le(X, 3 * p)))
+    assert (true.verdict, true.reason) == (Verdict.CONSISTENT, "")
+    fallen = seen.challenge(Claim(STILL, Le(X, p / 2)), None)
+    assert (fallen.verdict, fallen.reason, fallen.doubt) == (Verdict.REFUTED, "", math.inf)
+    # Its middle is off, and its sides agree to 1e-9.
+    equal = seen.challenge(Claim(STILL, Eq(X, p)), None)
+    assert (equal.verdict, equal.reason) == (Verdict.SUPPORTED, UNDECIDED)
+
+
+def test_what_is_not_affine_is_looked_at_replicate_by_replicate(noise: Any) -> None:
+    seen = Trial(Situation({p: 1.0, q: -1.0, n: 4}), sampled(noise, {X: halves, Y: halves}), Budget())
+    for relation, left, right in (
+        (Le(X**2, p), 0.5, 1.0),
+        (Le(q, X**2), -1.0, 0.5),
+        (Le(X * Y, p), 0.5, 1.0),
+        (Le(2 * X, p), 1.0, 1.0),
+    ):
+        look = seen._look(Claim(MOVING, relation))
+        assert (look.left, look.right) == (left, right)
+
+
+def test_a_look_takes_means_over_replicates_alone_and_middles_of_what_is_enclosed() -> None:
+    values = np.array([[1.0, 2.0, 3.0, 6.0], [0.0, 0.0, 4.0, 4.0]])
+    assert trial._means(values[0]).tolist() == [3.0]
+    assert trial._means(values).tolist() == [[3.0], [2.0]]
+    assert trial._means(lambda index: values[index])(np.array([1, 0])).tolist() == [[2.0], [3.0]]
+    assert trial._means(lambda index: values[index])(1).tolist() == [2.0]
+    assert trial._middles(Interval.between(1.0, 2.0)) == 1.5
+    curve = trial._middles(lambda index: Interval(index.low, index.low + 1.0))
+    assert curve(3.0) == 3.5
+
+
+def test_an_error_in_a_users_own_file_is_told_with_the_innermost_file_and_line() -> None:
+    called: Any = None
+    for name, text in (("first", "called()"), ("second", "\ncalled()"), ("third", "\n\ncalled()")):
+        scope = {"__name__": f"{OWN_MODULE}{name}", "called": called}
+        body = text.replace("called()", "    raise ValueError('told')" if called is None else "    called()")
+        exec(compile(f"def {name}():\n{body}", f"/where/{name}.py", "exec"), scope)
+        called = scope[name]
+    with pytest.raises(ValueError, match="told") as raised:
+        called()
+    found = trial.failed(raised.value)
+    assert (found.verdict, found.reason) == (Verdict.ERROR, "first.py:2: ValueError: told")
+    assert trial.failed(ValueError("plain")).reason == "ValueError: plain"
 
 
 # Known bounds
