@@ -400,6 +400,19 @@ def test_a_declared_tail_speaks_only_of_nonnegative_multiples(side: Expr, noise:
     assert found.verdict is Verdict.CONSISTENT
 
 
+def rare(_: np.random.Generator, count: int) -> Floats:
+    """A hundred once in a hundred."""
+    return np.where(np.arange(count) % 100, 0.0, 100.0)
+
+
+def test_a_declared_tail_speaks_of_no_random_bound_and_of_no_bound_from_below(noise: Any) -> None:
+    """Both claims hold by far, and no range says so: the mean of a random side is no number to hold a tail against."""
+    random = sampled(noise, SQUARE | {Y: beta_law(0.5)}, HALF_LINE | {Y: RANGE}, tails=CHI)
+    assert judged(Claim(MOVING, Le(X, 20 * Y)), random).verdict is Verdict.CONSISTENT
+    below = sampled(noise, {X: rare}, {X: Interval.between(0.0, 100.0)}, tails=CHI)
+    assert judged(Claim(MOVING, Ge(X, p)), below, {p: 0.3}).verdict is Verdict.CONSISTENT
+
+
 def test_a_left_side_without_a_measurement_has_no_tail(noise: Any) -> None:
     found = judged(Claim(MOVING, Le(q, p * X + 1)), sampled(noise, {X: halves}, HALF_LINE, tails=CHI))
     assert found.verdict is Verdict.ERROR
