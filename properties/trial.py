@@ -305,7 +305,7 @@ class Trial:
         Empty where something was not measured there.
         """
         if isinstance(self.measurement, Sample):
-            shorter = Evaluation({**self._stages["screen"][0].values, n: horizon}, Replicates())
+            shorter = Evaluation({**self._screened.values, n: horizon}, Replicates())
         else:
             shorter = Evaluation({**self._enclosed.values, n: Interval.of(horizon)}, Enclosures())
         try:

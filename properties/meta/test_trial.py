@@ -451,7 +451,8 @@ def test_a_coefficient_may_be_negative_by_a_share_of_what_it_reaches(
     for _ in range(3):  # what the width is, that the end is a share of
         below = share * ROUNDING_SHARE * float(Interval.between(floor - below, 4.0).width)
     reach = Interval.between(floor - below, 4.0)
-    monkeypatch.setattr(trial, "_left_within", lambda *at: reach if at[-1] else Interval.of(floor))
+    within = {0.0: Interval.of(floor), 1.0: reach}
+    monkeypatch.setattr(trial, "_left_within", lambda *at: within[at[-1]])
     assert trial._nonnegative_combination(Claim(MOVING, Le(X, p)), X) is wanted
 
 
