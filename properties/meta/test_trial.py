@@ -122,6 +122,13 @@ def test_a_lower_bound_that_is_not_positive_says_nothing_of_what_is_never_negati
     assert found.vacuous is vacuous
 
 
+@pytest.mark.parametrize(("relation", "side"), [(Le(X, p), "left"), (Le(p, X), "right")])
+def test_a_side_that_may_be_anything_is_an_error(relation: Relational, side: str) -> None:
+    found = judged(Claim(STILL, relation), Exact({X: Interval.between(-math.inf, math.inf)}))
+    assert found.verdict is Verdict.ERROR
+    assert f"the {side} side is anything" in found.reason
+
+
 def test_ratios_of_negative_sides_are_above_one_where_the_claim_is_violated() -> None:
     value = Exact({X: Interval.between(1.9, 2.1)})
     for relation, ratio, certified, verdict in (
