@@ -99,7 +99,7 @@ class Trial:
             return None
         return float(np.mean(drawn))
 
-    def challenge(self, mutant: Claim, claim: Claim | None, doubt: float = 0.0) -> Judgement:
+    def challenge(self, mutant: Claim, claim: Claim | None, doubt: float = WEIGHED) -> Judgement:
         """The verdict on a mutant at the least cost: looked at first, weighed where it looks more broken than ever.
 
         A look compares middles of enclosures, or means of the screened replicates. `claim` is what the mutant was made

@@ -6,7 +6,7 @@ chance of at most 1 / Budget().refute = 1e-13; the planted violations are so gro
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -22,7 +22,7 @@ from elbound.properties.bets import ROUNDING_SHARE, Bet
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import At, Everywhere, Exact, Sample, Series, Situation, Steps, Tail
-from elbound.properties.judgement import Judgement
+from elbound.properties.judgement import AGREEMENT, Judgement
 from elbound.properties.place import Rival
 from elbound.properties.trial import Trial, _band, _halves, _Look
 from elbound.reports.row import UNDECIDED, Verdict
@@ -409,7 +409,7 @@ def test_a_declared_tail_speaks_only_of_nonnegative_multiples(side: Expr, noise:
 
 def rare(_: np.random.Generator, count: int) -> Floats:
     """A hundred once in a hundred."""
-    return np.where(np.arange(count) % 100, 0.0, 100.0)
+    return np.asarray(np.where(np.arange(count) % 100, 0.0, 100.0), dtype=np.float64)
 
 
 def test_a_declared_tail_speaks_of_no_random_bound_and_of_no_bound_from_below(noise: Any) -> None:
@@ -617,6 +617,8 @@ def test_a_relation_looks_broken_where_its_sides_are_the_wrong_way_round(
     found = look.judgement(1.5)
     assert (found.verdict, found.left, found.right, found.doubt) == (Verdict.CONSISTENT, left, right, 1.5)
     assert found.ratio == (right / left if isinstance(relation, Ge) else left / right)
+    with pytest.raises(FrozenInstanceError):
+        look.left = 0.0  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(("left", "right"), [(math.inf, 1.0), (1.0, -math.inf), (math.nan, 1.0), (1.0, math.nan)])
@@ -653,7 +655,7 @@ def test_looks_agree_up_to_a_share_of_the_largest_of_their_four_sides(place: int
             sides[place] = sign * size
             # The partner of the large side makes the excesses agree but for that.
             partner = {0: 1, 1: 0, 2: 3, 3: 2}[place]
-            gained = share * trial.AGREEMENT * size
+            gained = share * AGREEMENT * size
             sides[partner] = sign * size
             sides[0] += gained
             one, other = _Look.of(Le(X, p), sides[0], sides[1]), _Look.of(Le(X, p), sides[2], sides[3])
@@ -662,7 +664,7 @@ def test_looks_agree_up_to_a_share_of_the_largest_of_their_four_sides(place: int
 
 def halves(_: np.random.Generator, count: int) -> Floats:
     """As many zeros as ones."""
-    return np.arange(count) % 2.0
+    return np.asarray(np.arange(count) % 2.0, dtype=np.float64)
 
 
 def test_doubt_is_in_standard_errors_of_the_mean_difference(noise: Any) -> None:
@@ -841,6 +843,8 @@ def test_a_claimed_slope_has_a_band_on_the_side_that_it_bounds() -> None:
         (Le(X, p), False, (0.45, math.inf)),
     ):
         assert _band(relation, 0.5, rising=rising) == pytest.approx(band, rel=4 * EPS)
+    with pytest.raises(TypeError):
+        _band(Le(X, p), 0.5, True)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(("count", "short"), [(4, 4), (6, 4), (7, 4), (8, 5), (9, 6), (12, 8)])
