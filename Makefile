@@ -28,10 +28,12 @@ bench: $(VENV)/.ready
 	$(BIN)/python -m elbound.properties.benchmarks.adversary
 	$(BIN)/python -m elbound.properties.benchmarks.refutation_time
 
-# Changes the evidence core's source in place, one mutant after another, and puts it back: commit first. Takes hours.
+# Changes the source of what decides a verdict in place, one mutant after another, and puts it back: commit first.
+# Takes hours.
 mutate: $(VENV)/.mutation
 	$(BIN)/cosmic-ray init --force .ci/mutation.toml .mutation.sqlite
 	$(BIN)/cr-filter-operators .mutation.sqlite .ci/mutation.toml
+	$(BIN)/cr-filter-pragma .mutation.sqlite
 	PATH=$(abspath $(BIN)):$$PATH $(BIN)/cosmic-ray exec .ci/mutation.toml .mutation.sqlite
 	$(BIN)/cr-report --surviving-only --show-diff .mutation.sqlite
 

@@ -70,7 +70,7 @@ class Bet:
             sides = (middle(self.low), middle(self.high))
             left, right = reversed(sides) if self.swapped else sides
             return Judgement(Verdict.REFUTED, SURE, left=left, right=right, ratio=part(*sides))
-        ends = (self.top, self.low.high, self.high.low) if self.two_sided else (self.top,)
+        ends = (self.top, float(self.low.high), float(self.high.low)) if self.two_sided else (self.top,)
         if not all(map(math.isfinite, ends)) and self.variance is None:
             return Judgement(Verdict.ERROR, reason=f"no sure bound on right - left: {self.top}; declare finite ranges")
         return None
@@ -131,7 +131,7 @@ class Bet:
             return process.log_e >= goal
 
         certified = last_true(refuted, ratio * 1e-6, ratio)
-        return certified, ratio / certified if certified > 0 else math.inf
+        return certified, ratio / certified if certified else math.inf
 
 
 def widened(high: float, low: float) -> float:

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 from sympy import Eq, Ge
 from sympy.core.relational import Relational
 
@@ -52,7 +53,7 @@ def compare(relation: Relational, left: Interval, right: Interval) -> tuple[Verd
 
 def relative_error(left: Interval, right: Interval) -> float:
     scale = max(abs(middle(left)), abs(middle(right)))
-    return float(left.width + right.width) / scale if scale > 0 else 0.0
+    return float(left.width + right.width) / scale if scale else 0.0
 
 
 def single(interval: Interval) -> Interval:
@@ -69,10 +70,10 @@ def middle(interval: Interval) -> float:
 
 def ratios(small: Interval, large: Interval) -> tuple[float | None, float | None]:
     """The smaller side over the larger, in the middle and at least, turned over as in `part`; None with zero near."""
-    below = bool(large.high < 0)
+    below = bool(np.signbit(large.high))
     if large.contains(0.0) or (below and small.contains(0.0)):
         return None, None
-    if below and bool(small.high < 0):
+    if below and bool(np.signbit(small.high)):
         return quotient(middle(large), middle(small)), quotient(float(large.high), float(small.low))
     return quotient(middle(small), middle(large)), quotient(float(small.low), float(large.high))
 

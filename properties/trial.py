@@ -15,7 +15,7 @@ from traceback import walk_tb
 from typing import Any, Final
 
 import numpy as np
-from sympy import Eq, Expr, Ge, IndexedBase
+from sympy import Eq, Expr, Ge, IndexedBase, Le
 from sympy.core.relational import Relational
 
 from elbound.properties.analysis import OWN_MODULE, line_in, one_line
@@ -99,7 +99,7 @@ class Trial:
             return None
         return float(np.mean(drawn))
 
-    def challenge(self, mutant: Claim, claim: Claim | None, doubt: float = 0.0) -> Judgement:
+    def challenge(self, mutant: Claim, claim: Claim | None, doubt: float = WEIGHED) -> Judgement:
         """The verdict on a mutant at the least cost: looked at first, weighed where it looks more broken than ever.
 
         A look compares middles of enclosures, or means of the screened replicates. `claim` is what the mutant was made
@@ -146,7 +146,7 @@ class Trial:
             return math.inf
         difference = np.atleast_1d(self._screened(claim.left) - self._screened(claim.right))
         error = float(np.std(difference)) / math.sqrt(difference.size)
-        return abs(float(np.mean(difference))) / error if error > 0 else math.inf
+        return abs(float(np.mean(difference))) / error if error else math.inf
 
     @property
     def _screened(self) -> Evaluation:
@@ -184,10 +184,10 @@ class Trial:
         small, large = (right, left) if isinstance(claim.relation, Ge) else (left, right)
         ratio, certified = ratios(small, large)
         # A lower bound that is not even positive says nothing of what cannot be negative.
-        empty = isinstance(claim.relation, Ge) and bool(right.high <= 0) and claim.left.is_nonnegative is True
+        empty = isinstance(claim.relation, Ge) and bool(right.high <= 0) and bool(claim.left.is_nonnegative)
         return Judgement(
             verdict,
-            basis=basis if verdict is not Verdict.CONSISTENT else "",
+            basis=basis if verdict in {Verdict.SUPPORTED, Verdict.REFUTED} else "",
             reason=reason,
             left=middle(left),
             right=middle(right),
@@ -238,7 +238,7 @@ class Trial:
         assert isinstance(self.measurement, Sample)
         sample, size, parts = self.measurement, self.budget.screen_replicates, self._stages[stage]
         for j in range(replicates // size):
-            if j == len(parts):
+            if not parts[j:]:
                 drawn = sample.draw(stage, j * size, size)
                 parts.append(Evaluation(dict(self.situation.values) | dict(drawn), Replicates()))
             yield parts[j]
@@ -270,8 +270,7 @@ class Trial:
             return False
         # With the observable anywhere in [0, 1], a negative coefficient would reach below the value at zero.
         floor, reach = (self._left_within(claim, observable, top) for top in (0.0, 1.0))
-        slack = ROUNDING_SHARE * float(reach.high - floor.low)
-        return bool(floor.low >= -slack and reach.low >= floor.low - slack)
+        return bool(reach.low >= max(float(floor.low), 0.0) - ROUNDING_SHARE * float(reach.width))
 
     def _left_within(self, claim: Claim, observable: Any, top: float) -> Interval:
         held = Interval.between(0.0, top)
@@ -306,7 +305,7 @@ class Trial:
         Empty where something was not measured there.
         """
         if isinstance(self.measurement, Sample):
-            shorter = Evaluation({**self._stages["screen"][0].values, n: horizon}, Replicates())
+            shorter = Evaluation({**self._screened.values, n: horizon}, Replicates())
         else:
             shorter = Evaluation({**self._enclosed.values, n: Interval.of(horizon)}, Enclosures())
         try:
@@ -334,7 +333,7 @@ class Trial:
         grid = np.asarray(series.grid, dtype=np.float64)
         values = np.array([self._at_index(side.args[0], series, j) for j in series.grid])
         # The evidence core speaks of the exponent a in m^-a, the claim of the slope -a.
-        rising = isinstance(claim.relation, Ge) == (side is claim.left)
+        rising = isinstance(claim.relation, Ge if side is claim.left else Le)
         verdict = verdict_of_rate(
             *_halves(grid, values, series.scatter), band=_band(claim.relation, exponent, rising=rising)
         )
@@ -369,7 +368,7 @@ def _columns(places: Iterable[dict[str, float]]) -> dict[str, list[float]]:
     for place in places:
         for name, value in place.items():
             found.setdefault(name, []).append(value)
-    return found if len(found.get("x", ())) > 1 else {}
+    return found if found.get("x", [])[1:] else {}
 
 
 @dataclass(frozen=True)

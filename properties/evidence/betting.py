@@ -29,6 +29,8 @@ Setting such a draw to the bound raises a mean by at most this much, hence an e-
 a factor exp(n * 1e-12): 4e-9 for 4096 draws.
 """
 
+# Sixty-four nodes integrate the products of up to 127 draws exactly; any number gives an e-process.
+NODES: Final = 64  # pragma: no mutate
 # CAP**16 = 1e192 stays finite, so one logarithm serves sixteen factors; any number up to 25 would do.
 _BLOCK: Final = 16  # pragma: no mutate
 # With 64 to 128 bets an eighth to a quarter of a megabyte, within the cache; no number changes a bit.
@@ -154,7 +156,7 @@ class MeanAtMostOne(MixtureOfProducts):
     below -ROUNDING; an infinite draw counts as CAP.
     """
 
-    def __init__(self, nodes: int = 64) -> None:
+    def __init__(self, nodes: int = NODES) -> None:
         self._bets = arcsine_bets(nodes)
         super().__init__(equal_weights(nodes))
 
@@ -180,7 +182,7 @@ class MeanAtLeast(MixtureOfProducts):
         self._bound = positive("bound", bound)
         if top is not None and kappa is None:
             self._factors = self._reflected(positive("top", top, above=bound))
-            super().__init__(equal_weights(64))
+            super().__init__(equal_weights(NODES))
         elif kappa is not None and top is None:
             if not (kappa >= 1.0 and math.isfinite(kappa)):
                 raise ValueError(f"kappa is {kappa!r}; it must be finite and at least 1")
@@ -191,7 +193,7 @@ class MeanAtLeast(MixtureOfProducts):
             raise ValueError(f"kappa is {kappa!r} and top is {top!r}; exactly one of them must be given")
 
     def _reflected(self, top: float) -> Callable[[Floats], Floats]:
-        bets, room = arcsine_bets(64), top - self._bound
+        bets, room = arcsine_bets(NODES), top - self._bound
 
         def factors(x: Floats) -> Floats:
             gap = self._bound - ceiled(x, top, "a replicate")
@@ -236,7 +238,7 @@ class BoundedMeanZero(MixtureOfProducts):
     Draws [R]. Raises ValueError unless low < 0 < high are finite, and for a draw outside [low, high].
     """
 
-    def __init__(self, low: float, high: float, nodes: int = 64) -> None:
+    def __init__(self, low: float, high: float, nodes: int = NODES) -> None:
         self._low, self._high = -positive("-low", -low), positive("high", high)
         bets = arcsine_bets(nodes)
         self._slopes = np.concatenate([bets / -self._low, -bets / self._high])

@@ -17,13 +17,12 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from elbound.properties.evidence.betting import arcsine_bets
+from elbound.properties.evidence.betting import NODES, arcsine_bets
 from elbound.properties.evidence.budget import Budget
 
 Floats = NDArray[np.float64]
 Law = Callable[[Floats, Floats], Floats]
 
-NODES: Final = 64
 # Wealth is not followed beyond this; the thresholds lie far below, and lowering an e-process keeps it one.
 CEILING: Final = 1e200
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Budget:
     """Thresholds with E[false refutations per run of the suite] <= alpha_suite, whatever the search.
 

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from elbound.properties.evidence.betting import (
+    NODES,
     EProcess,
     Floats,
     MixtureOfProducts,
@@ -49,7 +50,7 @@ class CurveAtMostOne(MixtureOfProducts):
     ValueError for another shape or a draw below -ROUNDING.
     """
 
-    def __init__(self, points: int, nodes: int = 64) -> None:
+    def __init__(self, points: int, nodes: int = NODES) -> None:
         if points < 1:
             raise ValueError(f"points is {points}; it must be at least 1")
         self._points, self._bets = points, arcsine_bets(nodes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import FrozenInstanceError
 from functools import partial
 
 import pytest
@@ -58,6 +59,13 @@ def test_a_budget_takes_what_makes_sense_and_names_what_does_not(
     for value in refused:
         with pytest.raises(ValueError, match="chunk" if name == "chunk" else name):
             Budget(**{name: value})  # type: ignore[arg-type]
+
+
+def test_a_budget_is_not_changed_in_a_run() -> None:
+    budget = Budget()
+    with pytest.raises(FrozenInstanceError):
+        budget.screen = 2.0  # type: ignore[misc]
+    assert budget == Budget()
 
 
 def test_confirmations_are_counted_from_none_to_all_executions() -> None:

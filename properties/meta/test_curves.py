@@ -1,23 +1,24 @@
 """Curves of rows along a parameter or a width: where they end, what they leave out, and how their axis is named."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from sympy import Eq, Le, Rational
+from sympy import Eq, Le, Rational, Sum
 
 from elbound.properties.adversary import GENERATION
 from elbound.properties.campaign import Bench, tasks_of
 from elbound.properties.docket import PROFILES, Brief, docket_of
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
-from elbound.properties.experiment import Along, At, Exact, Series, Situation
+from elbound.properties.experiment import Along, At, Everywhere, Exact, Sample, Series, Situation, Steps
 from elbound.properties.trial import Trial
 from elbound.reports.render import plots
 from elbound.reports.row import Row
 from elbound.theory.claim import Claim, Setting
 from elbound.theory.evaluate import Slope
-from elbound.theory.symbols import drift_m, m, residual_tau, tau
+from elbound.theory.symbols import a, drift_m, m, n, residual_tau, t, tau
 
 STILL = Setting("still", "nothing moves", (tau, m), (residual_tau, drift_m))
 FALLING = Claim(STILL, Le(residual_tau, 1 / (1 + tau)))
@@ -46,6 +47,58 @@ def test_a_curve_leaves_out_the_places_where_the_theorem_is_silent() -> None:
 def test_a_measurement_without_steps_or_places_has_no_curve() -> None:
     bare = Trial(Situation({tau: 1.0, m: 8}), Exact({residual_tau: Interval.of(0.25)}), Budget())
     assert bare.curves(FALLING) == {}
+
+
+def test_the_curve_of_a_rate_is_the_claimed_power_through_its_last_point() -> None:
+    grid = (4, 8, 16, 64)
+    measured = Series(m, grid, {drift_m: At({width: Interval.of(3.0 / width) for width in grid})})
+    claim = Claim(STILL, Eq(Slope(drift_m[m], m), -Rational(1, 2)))
+    found = Trial(Situation({tau: 1.0, m: 64}), measured, Budget()).curves(claim)
+    assert found["x"] == [4.0, 8.0, 16.0, 64.0]
+    # Powers of two to halves, and a few roundings.
+    assert found["observed"] == pytest.approx([3 / 4, 3 / 8, 3 / 16, 3 / 64], rel=1e-15)
+    assert found["bound"] == pytest.approx([12 / 64, 6 * 2**0.5 / 64, 6 / 64, 3 / 64], rel=1e-14)
+    turned = replace(claim, relation=Eq(-Rational(1, 2), Slope(drift_m[m], m)))
+    assert Trial(Situation({tau: 1.0, m: 64}), measured, Budget()).curves(turned) == found
+    number = replace(claim, relation=Le(drift_m[64], tau))
+    assert Trial(Situation({tau: 1.0, m: 64}), measured, Budget()).curves(number) == {}
+
+
+STEPPED = Setting("stepped", "a run", (n, tau), (a,))
+RANDOM = Setting("stepped at random", "a run", (n, tau), (a,), random=True)
+RUNNING = Le(Sum(a[t], (t, 1, n)) / n, tau * n)
+
+
+def test_the_curve_of_a_run_holds_both_sides_at_every_horizon() -> None:
+    steps = Exact({a: Steps(Interval.of(np.array([[1.0], [3.0], [5.0], [7.0]])))})
+    found = Trial(Situation({n: 4, tau: 2.0}), steps, Budget()).curves(Claim(STEPPED, RUNNING))
+    # Sums of four terms over their number; a horizon is a whole number.
+    assert found["x"] == [1, 2, 3, 4]
+    assert found["observed"] == pytest.approx([1.0, 2.0, 3.0, 4.0], rel=1e-15)
+    assert found["bound"] == pytest.approx([2.0, 4.0, 6.0, 8.0], rel=1e-14)
+    last = Claim(STEPPED, Le(a[n], tau))
+    gaps = Exact({a: At({2: Interval.of(0.5), 4: Interval.of(0.25)})})
+    assert Trial(Situation({n: 4, tau: 2.0}), gaps, Budget()).curves(last)["x"] == [2, 4]
+    assert Trial(Situation({n: 1, tau: 2.0}), steps, Budget()).curves(Claim(STEPPED, RUNNING)) == {}
+    long = Exact({a: Steps(Interval.of(np.ones((1000, 1))))})
+    far = Trial(Situation({n: 1000, tau: 2.0}), long, Budget()).curves(Claim(STEPPED, RUNNING))
+    assert (far["x"][0], far["x"][-1], len(far["x"])) == (1, 1000, 16)
+
+
+def test_the_curve_of_a_random_run_is_its_means_and_its_middle_four_fifths() -> None:
+    def draw(stage: str, first: int, count: int) -> dict[Any, Any]:
+        assert (stage, first) == ("screen", 0)
+        return {a: Steps(np.arange(1.0, 5.0)[:, None] * np.arange(count) / (count - 1))}
+
+    sample = Sample(draw, {a: Everywhere(Interval.between(0.0, 4.0))})
+    seen, claim = Trial(Situation({n: 4, tau: 8.0}), sample, Budget()), Claim(RANDOM, RUNNING)
+    seen.judge(claim)
+    found = seen.curves(claim)
+    assert found["x"] == [1, 2, 3, 4]
+    # The mean of the first j steps is (j + 1) / 2 times a value evenly spread over [0, 1].
+    for name, share in (("observed", 0.5), ("low", 0.1), ("high", 0.9)):
+        assert found[name] == pytest.approx([share * (j + 1) / 2 for j in range(1, 5)], rel=1e-12)
+    assert found["bound"] == [8.0, 16.0, 24.0, 32.0]
 
 
 @pytest.mark.parametrize(("scatter", "word"), [(1e-3, "slope inconsistent"), (0.3, "slope consistent")])

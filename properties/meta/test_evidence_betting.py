@@ -459,6 +459,11 @@ def test_bad_input_is_refused_with_one_line(wrong: Callable[[], object]) -> None
         wrong()
 
 
+def test_a_tail_and_a_top_are_told_apart_by_name() -> None:
+    with pytest.raises(TypeError):
+        MeanAtLeast(1.0, 2.0)  # type: ignore[call-arg]
+
+
 # --- what is found, and where
 # --------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ chance of at most 1 / Budget().refute = 1e-13; the planted violations are so gro
 
 import math
 from collections.abc import Callable
+from dataclasses import FrozenInstanceError, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -15,14 +16,16 @@ from numpy.typing import NDArray
 from sympy import Eq, Expr, Ge, IndexedBase, Le, Rational, Sum, Symbol, log
 from sympy.core.relational import Relational
 
-from elbound.properties import judgement
-from elbound.properties.bets import Bet
+from elbound.properties import trial
+from elbound.properties.analysis import OWN_MODULE
+from elbound.properties.bets import ROUNDING_SHARE, Bet
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import At, Everywhere, Exact, Sample, Series, Situation, Steps, Tail
-from elbound.properties.judgement import Judgement
-from elbound.properties.trial import Trial
-from elbound.reports.row import Verdict
+from elbound.properties.judgement import AGREEMENT, Judgement
+from elbound.properties.place import Rival
+from elbound.properties.trial import Trial, _band, _halves, _Look
+from elbound.reports.row import UNDECIDED, Verdict
 from elbound.theory.claim import Claim, Fact, Setting
 from elbound.theory.evaluate import Exceeds, Slope
 from elbound.theory.symbols import n, t
@@ -30,7 +33,7 @@ from elbound.theory.symbols import n, t
 Floats = NDArray[np.float64]
 Law = Callable[[np.random.Generator, int], Floats]
 
-p, q = Symbol("p", positive=True), Symbol("q", real=True)
+p, q, free = Symbol("p", positive=True), Symbol("q", real=True), Symbol("w", real=True)
 X, Y = Symbol("X", nonnegative=True), Symbol("Y", nonnegative=True)
 Z = IndexedBase("Z", nonnegative=True)
 CERTAIN = Fact("certain", "the thing is certain")
@@ -98,51 +101,32 @@ def test_ratios_of_exact_sides_point_from_the_claim_and_are_certain() -> None:
     assert judged(Claim(STILL, Le(X, p + q)), value).ratio is None
 
 
-def test_enclosures_that_touch_contradict_nothing() -> None:
-    low, high = Interval.between(0.0, 1.0), Interval.between(1.0, 2.0)
-    for relation, left, right, verdict in (
-        (Le(X, p), high, low, Verdict.CONSISTENT),
-        (Le(X, p), low, high, Verdict.SUPPORTED),
-        (Ge(X, p), low, high, Verdict.CONSISTENT),
-        (Ge(X, p), high, low, Verdict.SUPPORTED),
-        (Eq(X, p), low, high, Verdict.CONSISTENT),
-        (Eq(X, p), high, low, Verdict.CONSISTENT),
-    ):
-        assert judgement.compare(relation, left, right) == (verdict, "")
-
-
-def test_sides_agree_up_to_and_with_the_named_relative_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    left, right = Interval.between(1.0, 1.25), Interval.between(1.125, 1.5)
-    error = judgement.relative_error(left, right)
-    # Widths 1/4 and 3/8 against the larger middle, 21/16; each width is rounded up once.
-    assert error == pytest.approx((1 / 4 + 3 / 8) / (21 / 16), rel=4 * EPS)
-    for agreement, verdict in ((error, Verdict.SUPPORTED), (error * (1 - EPS), Verdict.CONSISTENT)):
-        monkeypatch.setattr(judgement, "AGREEMENT", agreement)
-        assert judgement.compare(Le(X, p), left, right)[0] is verdict
-    assert judgement.relative_error(Interval.of(0.0), Interval.of(0.0)) == 0
-
-
 @pytest.mark.parametrize(
-    ("small", "large", "part"),
-    [(1, 2, 0.5), (-2, -1, 0.5), (-1, -2, 2.0), (1, -2, -0.5), (-1, 2, -0.5), (0, -1, 0.0), (0.5, -1, -0.5)],
+    ("relation", "high", "vacuous"),
+    [
+        (Ge(X, free), -1.0, True),
+        (Ge(X, free), 0.0, True),
+        (Ge(X, free), 0.25, False),
+        (Ge(X - Y, free), -1.0, False),
+        (Le(X, free), -1.0, False),
+        (Eq(X, free), -1.0, False),
+    ],
 )
-def test_the_part_of_the_larger_side_depends_on_the_signs(small: float, large: float, part: float) -> None:
-    assert judgement.part(small, large) == part
-    assert judgement.ratios(Interval.of(small), Interval.of(large))[0] == (part if small else None)
+def test_a_lower_bound_that_is_not_positive_says_nothing_of_what_is_never_negative(
+    relation: Relational, high: float, *, vacuous: bool
+) -> None:
+    setting = Setting("still", "at rest", parameters=(), observables=(X, Y, free))
+    sides = {X: Interval.of(0.5), Y: Interval.of(0.25), free: Interval.between(-2.0, high)}
+    found = judged(Claim(setting, relation), Exact(sides))
+    assert found.verdict is not Verdict.ERROR
+    assert found.vacuous is vacuous
 
 
-def test_nothing_is_a_part_of_zero_or_of_what_may_be_zero() -> None:
-    assert judgement.part(-1, 0) is None
-    assert judgement.part(math.inf, 2) is None
-    near = Interval.between(-1.0, 0.5)
-    for small in (Interval.of(1.0), Interval.of(-2.0)):
-        assert judgement.ratios(small, near) == (None, None)
-    assert judgement.ratios(Interval.between(-1.0, 0.0), Interval.of(-2.0)) == (None, None)
-    assert judgement.ratios(Interval.between(-1.0, 0.0), Interval.of(2.0)) == (-0.25, -0.5)
-    assert judgement.ratios(Interval.of(-1.0), Interval.of(0.5)) == (-2.0, -2.0)
-    assert judgement.ratios(Interval.of(-2.0), Interval.between(-1.0, 0.0)) == (None, None)
-    # From zero away by a third of one, on either side.
-    assert judgement.ratios(Interval.of(1.0), Interval.between(0.5, 1.5)) == (1.0, 1.0 / 1.5)
+@pytest.mark.parametrize(("relation", "side"), [(Le(X, p), "left"), (Le(p, X), "right")])
+def test_a_side_that_may_be_anything_is_an_error(relation: Relational, side: str) -> None:
+    found = judged(Claim(STILL, relation), Exact({X: Interval.between(-math.inf, math.inf)}))
+    assert found.verdict is Verdict.ERROR
+    assert f"the {side} side is anything" in found.reason
 
 
 def test_ratios_of_negative_sides_are_above_one_where_the_claim_is_violated() -> None:
@@ -289,6 +273,21 @@ def test_fresh_noise_means_fresh_addresses(noise: Any) -> None:
         assert firsts == [j * Budget().screen_replicates for j in range(len(firsts))]
 
 
+def test_every_part_of_a_stage_has_an_address_of_its_own_and_is_drawn_once() -> None:
+    asked: list[tuple[str, int, int]] = []
+
+    def draw(stage: str, first: int, count: int) -> Any:
+        asked.append((stage, first, count))
+        return {X: np.full(count, float(first))}
+
+    budget = Budget()
+    read, size = Trial(Situation({p: 0.5}), Sample(draw, {X: RANGE}), budget), budget.screen_replicates
+    for parts in (3, budget.confirm_replicates // size, 2):
+        seen = [float(part(X)[0]) for part in read._draws("confirm", parts * size)]
+        assert seen == [float(j * size) for j in range(parts)]
+    assert asked == [("confirm", j * size, size) for j in range(budget.confirm_replicates // size)]
+
+
 @pytest.mark.parametrize("mean", [0.2, 0.6])
 def test_a_declared_variance_sharpens_the_evidence_against_an_equality(mean: float, noise: Any) -> None:
     """A law in [0, 1] of spread 0.01, claimed ten deviations off: within reach of a variance, not of a range."""
@@ -408,6 +407,62 @@ def test_a_declared_tail_speaks_only_of_nonnegative_multiples(side: Expr, noise:
     assert found.verdict is Verdict.CONSISTENT
 
 
+def rare(_: np.random.Generator, count: int) -> Floats:
+    """A hundred once in a hundred."""
+    return np.asarray(np.where(np.arange(count) % 100, 0.0, 100.0), dtype=np.float64)
+
+
+def test_a_declared_tail_speaks_of_no_random_bound_and_of_no_bound_from_below(noise: Any) -> None:
+    """Both claims hold by far, and no range says so: the mean of a random side is no number to hold a tail against."""
+    random = sampled(noise, SQUARE | {Y: beta_law(0.5)}, HALF_LINE | {Y: RANGE}, tails=CHI)
+    assert judged(Claim(MOVING, Le(X, 20 * Y)), random).verdict is Verdict.CONSISTENT
+    below = sampled(noise, {X: rare}, {X: Interval.between(0.0, 100.0)}, tails=CHI)
+    assert judged(Claim(MOVING, Ge(X, p)), below, {p: 0.3}).verdict is Verdict.CONSISTENT
+
+
+def test_a_left_side_without_a_measurement_has_no_tail(noise: Any) -> None:
+    found = judged(Claim(MOVING, Le(q, p * X + 1)), sampled(noise, {X: halves}, HALF_LINE, tails=CHI))
+    assert found.verdict is Verdict.ERROR
+    assert "declare finite ranges" in found.reason
+    plain = judged(Claim(MOVING, Le(q, p + 1)), sampled(noise, {X: halves}, HALF_LINE, tails=CHI))
+    assert (plain.verdict, plain.vacuous) == (Verdict.CONSISTENT, True)
+
+
+@pytest.mark.parametrize(
+    ("side", "wanted"),
+    [
+        (X, True),
+        (X + p, True),
+        (p * X / 3 + p / 3 - p / 3, True),
+        (X - p / 1000, False),
+        (p - X, False),
+        (p - X / 1000, False),
+        (X**2, False),
+        (Sum(Z[t] / t, (t, 1, n)), True),
+        (Z[1] + p, True),
+        (Z[1] - Z[2] / 1000 + p, False),
+    ],
+    ids=str,
+)
+def test_a_combination_is_nonnegative_when_its_constant_and_its_coefficients_are(side: Expr, *, wanted: bool) -> None:
+    trial = Trial(Situation({p: 1.0, q: -1.0, n: 4}), Sample(no_draw, HALF_LINE), Budget())
+    assert trial._nonnegative_combination(Claim(MOVING, Le(side, q)), Z if side.has(Z) else X) is wanted
+
+
+@pytest.mark.parametrize(("floor", "share", "wanted"), [(0.0, 1.0, True), (0.0, 1.5, False), (2.0, 0.5, True)])
+def test_a_coefficient_may_be_negative_by_a_share_of_what_it_reaches(
+    floor: float, share: float, *, wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = Trial(Situation({p: 1.0, q: -1.0, n: 4}), Sample(no_draw, HALF_LINE), Budget())
+    below = 0.0
+    for _ in range(3):  # what the width is, that the end is a share of
+        below = share * ROUNDING_SHARE * float(Interval.between(floor - below, 4.0).width)
+    reach = Interval.between(floor - below, 4.0)
+    within = {0.0: Interval.of(floor), 1.0: reach}
+    monkeypatch.setattr(trial, "_left_within", lambda *at: within[at[-1]])
+    assert trial._nonnegative_combination(Claim(MOVING, Le(X, p)), X) is wanted
+
+
 @pytest.mark.parametrize("relation", [Le(X, 2 * p), Ge(X, q), Le(X / 4, Y + p)], ids=str)
 def test_what_the_ranges_make_true_says_nothing(relation: Relational, noise: Any) -> None:
     found = judged(Claim(MOVING, relation), sampled(noise, {X: beta_law(0.5), Y: beta_law(0.5)}))
@@ -463,6 +518,39 @@ def test_a_refutation_reaches_the_screen_and_then_its_own_threshold_on_fresh_noi
     assert found.replicates == (budget.confirm_replicates if found.confirmed else budget.screen_replicates)
 
 
+@pytest.mark.parametrize(("above", "supported"), [(0.0, True), (1.0, True), (-1e-9, False)])
+def test_support_reaches_its_threshold_whether_it_comes_of_ranges_or_of_a_tail(
+    above: float, noise: Any, monkeypatch: pytest.MonkeyPatch, *, supported: bool
+) -> None:
+    """Peaks as far above the logarithm of the threshold as said."""
+    run, support = Bet.run, Budget().support
+    wanted = Verdict.SUPPORTED if supported else Verdict.CONSISTENT
+    asked: list[tuple[float, float, list[float]]] = []
+
+    def scripted(bet: Bet, parts: Any, threshold: float) -> Any:
+        process, sides = run(bet, parts, threshold)
+        if threshold == support:
+            process.peak = math.log(support) + above
+        return process, sides
+
+    class Scripted:
+        peak = math.log(support) + above
+
+        def __init__(self, bound: float, *, kappa: float) -> None:
+            asked.append((bound, kappa, []))
+
+        def update(self, draws: Floats) -> None:
+            asked[-1][-1].extend(draws.tolist())
+
+    monkeypatch.setattr(Bet, "run", scripted)
+    found = judged(Claim(MOVING, Le(X, p)), sampled(noise, {X: beta_law(0.25)}), {p: 0.75})
+    assert (found.verdict, found.basis) == (wanted, "sure range" if supported else "")
+    monkeypatch.setattr(trial, "MeanAtLeast", Scripted)
+    told = judged(Claim(MOVING, Le(2 * X, p)), sampled(noise, {X: halves}, HALF_LINE, tails=CHI), {p: 4.0})
+    assert (told.verdict, told.basis) == (wanted, "declared tail: squares of Gaussians" if supported else "")
+    assert asked == [(4.0, 3.0, [0.0, 2.0] * 128)]
+
+
 def test_the_error_is_that_of_the_mean_difference(noise: Any) -> None:
     measurement = sampled(noise, {X: beta_law(0.25), Y: beta_law(0.5)})
     found = judged(Claim(MOVING, Le(X, Y)), measurement)
@@ -502,6 +590,195 @@ def test_an_observable_that_was_not_measured_is_named() -> None:
     found = judged(Claim(STILL, Le(X, Y)), Exact({X: Interval.of(0.5)}))
     assert found.verdict is Verdict.ERROR
     assert "Y: symbol without a value" in found.reason
+
+
+# At first sight
+
+
+@pytest.mark.parametrize(
+    ("relation", "left", "right", "excess", "broken"),
+    [
+        (Le(X, p), 1.0, 3.0, -2.0, False),
+        (Le(X, p), 3.0, 1.0, 2.0, True),
+        (Le(X, p), 2.0, 2.0, 0.0, False),
+        (Ge(X, p), 1.0, 3.0, 2.0, True),
+        (Ge(X, p), 3.0, 1.0, -2.0, False),
+        (Ge(X, p), 2.0, 2.0, 0.0, False),
+        (Eq(X, p), 1.0, 3.0, -2.0, True),
+        (Eq(X, p), 3.0, 1.0, 2.0, True),
+        (Eq(X, p), 2.0, 2.0, 0.0, False),
+    ],
+)
+def test_a_relation_looks_broken_where_its_sides_are_the_wrong_way_round(
+    relation: Relational, left: float, right: float, excess: float, *, broken: bool
+) -> None:
+    look = _Look.of(relation, left, right)
+    assert (look.excess, look.broken) == (excess, broken)
+    found = look.judgement(1.5)
+    assert (found.verdict, found.left, found.right, found.doubt) == (Verdict.CONSISTENT, left, right, 1.5)
+    assert found.ratio == (right / left if isinstance(relation, Ge) else left / right)
+    with pytest.raises(FrozenInstanceError):
+        look.left = 0.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("left", "right"), [(math.inf, 1.0), (1.0, -math.inf), (math.nan, 1.0), (1.0, math.nan)])
+def test_what_is_no_number_is_not_looked_at(left: float, right: float) -> None:
+    with pytest.raises(ValueError, match="finite numbers are needed"):
+        _Look.of(Le(X, p), left, right)
+
+
+def test_a_relation_is_no_stronger_than_one_that_leaves_as_little_room() -> None:
+    strict, loose = _Look.of(Le(X, p), 1.0, 1.5), _Look.of(Le(X, p), 1.0, 2.0)
+    assert loose.no_stronger_than(strict)
+    assert loose.no_stronger_than(loose)
+    assert not strict.no_stronger_than(loose)
+    above, below = _Look.of(Ge(X, p), 1.0, 1.5), _Look.of(Ge(X, p), 1.0, 2.0)
+    assert above.no_stronger_than(below)
+    assert not below.no_stronger_than(above)
+    for one, other in ((strict, above), (above, strict), (_Look.of(Eq(X, p), 1.0, 1.5), strict)):
+        assert not one.no_stronger_than(other)
+    same, more, less = (_Look.of(Eq(X, p), 1.0, right) for right in (1.5, 1.75, 1.25))
+    assert same.no_stronger_than(same)
+    assert not same.no_stronger_than(more)
+    assert not same.no_stronger_than(less)
+    nothing = _Look.of(Le(X, p), 0.0, 0.0)
+    assert nothing.no_stronger_than(nothing)
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_looks_agree_up_to_a_share_of_the_largest_of_their_four_sides(place: int) -> None:
+    """One side is 2^20 or -2^20; the excess is larger than the other's by half the share of it, and by twice."""
+    size = 2.0**20
+    for sign in (1.0, -1.0):
+        for share, wanted in ((0.5, True), (2.0, False)):
+            sides = [0.0] * 4
+            sides[place] = sign * size
+            # The partner of the large side makes the excesses agree but for that.
+            partner = {0: 1, 1: 0, 2: 3, 3: 2}[place]
+            gained = share * AGREEMENT * size
+            sides[partner] = sign * size
+            sides[0] += gained
+            one, other = _Look.of(Le(X, p), sides[0], sides[1]), _Look.of(Le(X, p), sides[2], sides[3])
+            assert one.no_stronger_than(other) is wanted
+
+
+def halves(_: np.random.Generator, count: int) -> Floats:
+    """As many zeros as ones."""
+    return np.asarray(np.arange(count) % 2.0, dtype=np.float64)
+
+
+def test_doubt_is_in_standard_errors_of_the_mean_difference(noise: Any) -> None:
+    """Zeros and ones of deviation 1/2: the mean of 256 is known to 1/32."""
+    measurement = sampled(noise, {X: halves, Y: halves})
+    seen = Trial(Situation({p: 1.0, q: -1.0, n: 4}), measurement, Budget())
+    for relation, doubt in (
+        (Le(X, p / 4), 8.0),
+        (Le(p / 4, X), 8.0),
+        (Le(X, 29 * p / 64), 1.5),
+        (Le(X, 3 * p / 4), 8.0),
+        (Le(X, p / 2), 0.0),
+        (Le(2 * X, p / 2), 8.0),
+        (Le(X, Y), math.inf),
+        (Le(X, Y / 2), 16.0),
+    ):
+        assert seen._doubt(Claim(MOVING, relation)) == doubt
+    still = Trial(Situation({p: 1.0}), Exact({X: Interval.of(0.5)}), Budget())
+    assert still._doubt(Claim(STILL, Le(X, p))) == math.inf
+    assert not still.close(Claim(STILL, Le(X, p)))
+
+
+def test_sides_up_to_three_standard_errors_apart_are_close_and_a_mutant_there_is_not_weighed(noise: Any) -> None:
+    seen = Trial(Situation({p: 1.0, q: -1.0, n: 4}), sampled(noise, {X: halves}), Budget())
+    at, beyond = (Claim(MOVING, Le(X, numerator * p / 32)) for numerator in (13, 12))
+    assert seen.close(at)
+    assert not seen.close(beyond)
+    near, far = seen.challenge(at, None), seen.challenge(beyond, None)
+    assert (near.replicates, near.doubt, near.reason) == (0, 3.0, UNDECIDED)
+    assert (far.replicates, far.doubt, far.reason) == (Budget().screen_replicates, 4.0, UNDECIDED)
+    for weighed, replicates in ((3.5, Budget().screen_replicates), (4.0, 0), (5.0, 0)):
+        again = seen.challenge(beyond, None, weighed)
+        assert (again.replicates, again.doubt) == (replicates, 4.0)
+    true = seen.challenge(Claim(MOVING, Le(X, p / 2)), None)
+    assert (true.replicates, true.doubt, true.reason) == (0, 0.0, "")
+
+
+def test_a_challenge_says_why_it_is_silent_and_gives_no_reason_for_what_fell() -> None:
+    measured = Exact({X: Interval.between(1.0 - 4e-10, 1.0 + 5e-10)})
+    situation = Situation({p: 1.0, q: -1.0, n: 4}, precision=0.0)
+    seen = Trial(situation, measured, Budget())
+    nothing = Trial(situation, None, Budget()).challenge(Claim(STILL, Le(X, p)), None)
+    assert (nothing.verdict, nothing.reason) == (Verdict.ASSUMPTION_NOT_MET, trial.NOT_MEASURED)
+    outside = Claim(STILL, Le(X, 2 * p), assuming=(p < 1,))
+    unmet = seen.challenge(outside, None)
+    assert (unmet.verdict, unmet.reason) == (Verdict.ASSUMPTION_NOT_MET, "p < 1")
+    weaker = seen.challenge(Claim(STILL, Le(X, 2 * p)), Claim(STILL, Le(X, p)))
+    assert (weaker.verdict, weaker.reason) == (Verdict.ASSUMPTION_NOT_MET, trial.NO_STRONGER)
+    true = seen.challenge(Claim(STILL, Le(X, 2 * p)), Claim(STILL, Le(X, 3 * p)))
+    assert (true.verdict, true.reason) == (Verdict.CONSISTENT, "")
+    fallen = seen.challenge(Claim(STILL, Le(X, p / 2)), None)
+    assert (fallen.verdict, fallen.reason, fallen.doubt) == (Verdict.REFUTED, "", math.inf)
+    # Its middle is off, and its sides agree to 1e-9.
+    equal = seen.challenge(Claim(STILL, Eq(X, p)), None)
+    assert (equal.verdict, equal.reason) == (Verdict.SUPPORTED, UNDECIDED)
+
+
+def test_what_is_not_affine_is_looked_at_replicate_by_replicate(noise: Any) -> None:
+    seen = Trial(Situation({p: 1.0, q: -1.0, n: 4}), sampled(noise, {X: halves, Y: halves}), Budget())
+    for relation, left, right in (
+        (Le(X**2, p), 0.5, 1.0),
+        (Le(q, X**2), -1.0, 0.5),
+        (Le(X * Y, p), 0.5, 1.0),
+        (Le(2 * X, p), 1.0, 1.0),
+    ):
+        look = seen._look(Claim(MOVING, relation))
+        assert (look.left, look.right) == (left, right)
+
+
+def test_a_look_takes_means_over_replicates_alone_and_middles_of_what_is_enclosed() -> None:
+    values = np.array([[1.0, 2.0, 3.0, 6.0], [0.0, 0.0, 4.0, 4.0]])
+    assert trial._means(values[0]).tolist() == [3.0]
+    assert trial._means(values).tolist() == [[3.0], [2.0]]
+    assert trial._means(lambda index: values[index])(np.array([1, 0])).tolist() == [[2.0], [3.0]]
+    assert trial._means(lambda index: values[index])(1).tolist() == [2.0]
+    assert trial._middles(Interval.between(1.0, 2.0)) == 1.5
+    curve = trial._middles(lambda index: Interval(index.low, index.low + 1.0))
+    assert curve(3.0) == 3.5
+
+
+def test_an_error_in_a_users_own_file_is_told_with_the_innermost_file_and_line() -> None:
+    called: Any = None
+    for name, text in (("first", "called()"), ("second", "\ncalled()"), ("third", "\n\ncalled()")):
+        scope = {"__name__": f"{OWN_MODULE}{name}", "called": called}
+        body = text.replace("called()", "    raise ValueError('told')" if called is None else "    called()")
+        exec(compile(f"def {name}():\n{body}", f"/where/{name}.py", "exec"), scope)
+        called = scope[name]
+    with pytest.raises(ValueError, match="told") as raised:
+        called()
+    found = trial.failed(raised.value)
+    assert (found.verdict, found.reason) == (Verdict.ERROR, "first.py:2: ValueError: told")
+    assert trial.failed(ValueError("plain")).reason == "ValueError: plain"
+
+
+# Known bounds
+
+
+def test_a_known_bound_is_its_right_side_times_the_factor_where_that_is_positive(noise: Any) -> None:
+    known = Claim(STILL, Le(X, 3 * p), assuming=(p <= 2,))
+    exact = Exact({X: Interval.of(0.5), Y: Interval.of(2.0)})
+
+    def allowed(factor: Expr, measurement: Any, claim: Claim, value: float = 2.0) -> float | None:
+        return Trial(Situation({p: value, q: -1.0, n: 4}, precision=0.0), measurement, Budget()).bound(
+            Rival("known", claim, factor)
+        )
+
+    assert allowed(p / 4, exact, known) == pytest.approx(3.0, rel=8 * EPS)
+    assert allowed(p - 2, exact, known) is None
+    assert allowed(q, exact, known) is None
+    assert allowed(Y, Exact({X: Interval.of(0.5), Y: Interval.between(0.0, 2.0)}), known) is None
+    assert allowed(p, exact, known, 2.5) is None
+    assert allowed(p / 4, Exact({}), replace(known, relation=Le(X, Y))) is None
+    moving = Claim(MOVING, Le(X, Y + p))
+    assert allowed(p / 4, sampled(noise, {X: halves, Y: halves}), moving) == pytest.approx(1.25, rel=600 * EPS)
 
 
 # Rates
@@ -544,6 +821,40 @@ def test_a_slope_is_reported_and_never_refuted(relation: Relational, exponent: f
     slope = exponent + (relation.lhs == Slope(n * Z[n], n))
     # Logarithms of nine points, each off by a few units in the last place, over a spacing of log 2.
     assert found.left == pytest.approx(slope, abs=1e3 * EPS)
+    assert found.right == pytest.approx(-0.5 if slope == exponent else 0.5)
+    assert found.error == pytest.approx(0.0, abs=2e3 * EPS)
+
+
+def test_the_error_of_a_slope_is_what_it_changed_by_last() -> None:
+    setting = Setting("limit", "growing", parameters=(p,), observables=(Z,))
+    # The logarithm to base two of the values is k^2 / 16 - 3 k at 2^k: it falls by 3 - (2 k + 1) / 16 to the next.
+    values = {place: Interval.of(2.0 ** (math.log2(place) ** 2 / 16 - 3 * math.log2(place))) for place in GRID}
+    found = Trial(Situation({p: 1.0}), Series(n, GRID, {Z: At(values)}), Budget()).judge(
+        Claim(setting, Eq(Slope(Z[n], n), -HALF))
+    )
+    assert (found.left, found.error) == pytest.approx((-25 / 16, 2 / 16), abs=1e3 * EPS)
+
+
+def test_a_claimed_slope_has_a_band_on_the_side_that_it_bounds() -> None:
+    for relation, rising, band in (
+        (Eq(X, p), True, (0.45, 0.55)),
+        (Eq(X, p), False, (0.45, 0.55)),
+        (Le(X, p), True, (-math.inf, 0.55)),
+        (Le(X, p), False, (0.45, math.inf)),
+    ):
+        assert _band(relation, 0.5, rising=rising) == pytest.approx(band, rel=4 * EPS)
+    with pytest.raises(TypeError):
+        _band(Le(X, p), 0.5, True)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(("count", "short"), [(4, 4), (6, 4), (7, 4), (8, 5), (9, 6), (12, 8)])
+def test_a_grid_is_read_to_two_thirds_and_whole(count: int, short: int) -> None:
+    grid, values = np.arange(1.0, count + 1), np.linspace(2.0, 1.0, count)
+    first, whole = _halves(grid, values, 0.25)
+    for means, length in ((first, short), (whole, count)):
+        assert np.asarray(means.index).tolist() == grid[:length].tolist()
+        assert np.asarray(means.mean).tolist() == values[:length].tolist()
+        assert np.asarray(means.relative_se).tolist() == [0.25] * length
 
 
 def test_a_finite_form_of_a_limit_is_judged_like_any_number() -> None:
