@@ -48,7 +48,7 @@ FAULTS = {
 
 @dataclass(frozen=True)
 class OffsetProblem:
-    """Curvature, variance of one minibatch gradient, squared gradient at the start, gain, and L said of the curvature."""
+    """Curvature, variance of a minibatch gradient, squared gradient at the start, gain, and what is said to be L."""
 
     curvature: float
     noise_variance: float
