@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
-from elbound.properties.experiments.wide_network import KERNEL_ENTRY, KernelEntry, inputs_of
+from elbound.properties.experiments.wide_network import KernelEntry, inputs_of
 from elbound.properties.spaces import Configuration, Scalar, Space
 from elbound.theory import settings, symbols
 
@@ -64,7 +64,7 @@ class KernelQuadrature(Experiment):
     faults = {"noise 1 percent too strong": "ReLU, one input"}
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:
-        return KERNEL_ENTRY.situation({**configuration, "activation": "ReLU"}, context)
+        return KernelEntry().situation({**configuration, "activation": "ReLU"}, context)
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         X, s = inputs_of(configuration).numpy(), float(configuration["s_z"]) * (1.01 if fault else 1.0)
