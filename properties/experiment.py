@@ -150,8 +150,9 @@ class Sample:
     """Independent replicates on demand, with sure ranges.
 
     `draw(stage, first, count)` gives the observables of replicates first, ..., first + count - 1 of that stage, the
-    replicate axis last; `ranges` holds every observable almost surely, whatever any claim assumes; `tails` are declared tail facts; `variances`
-    are exact variances of one replicate, or bounds on them, which sharpen the evidence against an equality.
+    replicate axis last; `ranges` holds every observable almost surely, whatever any claim assumes; `tails` are
+    declared tail facts; `variances` are exact variances of one replicate, or bounds on them, which sharpen the evidence
+    against an equality.
     """
 
     draw: Callable[[str, int, int], Mapping[Any, Floats | Curve]]

@@ -25,6 +25,7 @@ class ClippedRun(Experiment):
         "two-valued, without replacement": SMALL | {"data": "two-valued", "replacement": False, "B": 4, "K": 2},
         "from the least value, B=8": LEAST,
         "near-degenerate": SMALL | {"data": "near-degenerate", "law": "uniform"},
+        "one step, L C = 5/2": SHORT_GRADIENTS | {"factor": 2.0, "gain": 1.0, "LC": 2.5, "n": 1},
         "gradients a hundredth as long": SHORT_GRADIENTS | {"factor": 2.0},
     }
     faults = {"noise forgotten in the record": "from the least value, B=8"}

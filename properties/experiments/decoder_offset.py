@@ -48,7 +48,7 @@ FAULTS = {
 
 @dataclass(frozen=True)
 class OffsetProblem:
-    """Curvature, variance of one minibatch gradient, squared gradient at the start, gain, and L said of the curvature."""
+    """Curvature, variance of a minibatch gradient, squared gradient at the start, gain, and what is said to be L."""
 
     curvature: float
     noise_variance: float
@@ -144,6 +144,7 @@ class OffsetRecursion(Experiment):
         "offset at optimum, n=3": {**BASE, "n": 3},
         "offset, nu=1, n=3": {**BASE, "start": 1.0, "n": 3},
         "offset far away, n=1": {**BASE, "start": 1_000.0, "n": 1},
+        "offset far away, L C = 3/2, n=1": {**BASE, "start": 1_000.0, "LC": 1.5, "n": 1},
         "offset far away, n=1000": {**BASE, "start": 1_000.0},
         "offset farther away, n=4000": {**BASE, "start": 1e6, "n": 4_000},
         "offset far away, gradients a hundredth as long, n=100": {**BASE, "start": 1_000.0, "gain": 0.01, "n": 100},

@@ -86,6 +86,7 @@ class GradientDescent(Experiment):
         "zigzag, steps like 1/sqrt(t), n=20": _base | {"decay": 0.5, "L": 3.0},
         "zigzag, one short step": _base | {"n": 1, "LC": 0.1},
         "zigzag, L half the curvature, n=20": _base | {"curvature / L": 2.0, "LC": 0.5},
+        "quadratic, one step of 1.9 / L": _base | {"kind": "quadratic", "n": 1, "pieces": 1, "LC": 1.9},
         "quadratic, n=5": _base | {"kind": "quadratic", "n": 5, "LC": 1.5},
         "bent, n=20": _base | {"kind": "bent", "pieces": 12, "LC": 0.7},
     }

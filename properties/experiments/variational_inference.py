@@ -161,6 +161,7 @@ class InferenceRuns(Experiment):
         | {"family": "full-rank", "k": 2, "start": 1.5, "contrast": 0.5, "centre": 1.0, "beta": 0.1, "s": 4.0},
         "digits, full-rank, B = 4": _noisy
         | {"data": "digits", "family": "full-rank", "k": 2, "B": 4, "K": 2, "centre": 0.7, "contrast": 0.3},
+        "one step, L C = 5/2": _quadratic | {"LC": 2.5, "n": 1, "s": 2.0, "ell": 0.5},
         "far start, all but quadratic, gradients a hundredth as long": _quadratic | {"gain": 0.01},
     }
     faults = {"noise forgotten in the record": "from the prior, contrary labels, mean-field"}

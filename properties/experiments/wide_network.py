@@ -72,7 +72,7 @@ class KernelEntry(Experiment):
     }
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:
-        X = _inputs(configuration)
+        X = inputs_of(configuration)
         gram = X @ X.T
         values = {
             symbols.m: int(configuration["m"]),
@@ -85,7 +85,7 @@ class KernelEntry(Experiment):
         return Situation(values, frozenset({FACTS[str(configuration["activation"])], place}))
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Sample:
-        X, width = _inputs(configuration).to(context.torch_device), int(configuration["m"])
+        X, width = inputs_of(configuration).to(context.torch_device), int(configuration["m"])
         activation, s = ACTIVATIONS[str(configuration["activation"])], float(configuration["s_z"])
         s, stretch = (
             (0.0 if fault.startswith("slope") else s),
@@ -151,7 +151,8 @@ def _output_variances(X: Tensor, s: float, activation: Activation) -> dict[Any, 
     return {k: bound * (1 + ROUNDING) + ROUNDING**2 for k, bound in widened}
 
 
-def _inputs(configuration: Configuration) -> Tensor:
+def inputs_of(configuration: Configuration) -> Tensor:
+    """One input or two in the plane, [1 or 2, 2], at an angle."""
     c: Any = configuration
     first = [c["norm"], 0.0]
     second = [c["other norm"] * math.cos(c["angle"]), c["other norm"] * math.sin(c["angle"])]

@@ -268,14 +268,18 @@ VACUOUS = "descent/adam-bounded-gradient/momentum"
 def test_biased_or_bent_beyond_l_a_named_instance_refutes_the_claim(listed: Listed, place: int) -> None:
     claim, context = listed.claim, Context()
     freed = replace(claim, assuming=claim.assuming[:place] + claim.assuming[place + 1 :])
-    verdicts = set()
-    for experiment in (x for x in experiments() if x.setting.serves(claim.setting)):
-        for configuration in experiment.instances.values():
-            situation = experiment.situation(configuration, context)
-            if claim.assuming[place] not in situation.facts:
-                trial = Trial(situation, experiment.measure(configuration, context), Budget())
-                verdicts.add(trial.judge(freed).verdict)
-    assert (Verdict.REFUTED in verdicts) == (listed.name != VACUOUS)
+    # The exact ones, which get the whole of a search, first.
+    serving = sorted((x for x in experiments() if x.setting.serves(claim.setting)), key=lambda x: -x.share)
+
+    def refuted(experiment: Experiment, configuration: Configuration) -> bool:
+        situation = experiment.situation(configuration, context)
+        if claim.assuming[place] in situation.facts:
+            return False
+        trial = Trial(situation, experiment.measure(configuration, context), Budget())
+        return trial.judge(freed).verdict is Verdict.REFUTED
+
+    found = any(refuted(x, configuration) for x in serving for configuration in x.instances.values())
+    assert found == (listed.name != VACUOUS)
 
 
 def test_what_the_bound_leaves_room_for_survives_as_loose() -> None:

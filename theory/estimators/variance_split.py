@@ -1,9 +1,9 @@
 """The stochastic gradient's variance splits into s1/B from the choice of data and s2/(BK) from the latent samples.
 
 For B data drawn with replacement and K latent samples for each, the trace of the covariance is s1/B + s2/(BK);
-without replacement the first term is s1 (N - B) / (B (N - 1)), and nothing for a single datum. For a Linear VAE with analytic KL and symmetric noise
-of unit variance the latent parts of all blocks have closed forms. A bare 1/(BK) is wrong: more latent samples leave
-s1/B untouched.
+without replacement the first term is s1 (N - B) / (B (N - 1)), and nothing for a single datum. For a Linear VAE with
+analytic KL and symmetric noise of unit variance the latent parts of all blocks have closed forms. A bare 1/(BK) is
+wrong: more latent samples leave s1/B untouched.
 
 Units: nats^2 per squared unit of the weights.
 """

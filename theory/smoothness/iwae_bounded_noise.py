@@ -4,9 +4,9 @@ A1 and A2 bound the norms of the gradient and the Hessian of log w over data, no
 
     |Hess F_K|  <=  A2 + A1^2     for every K.
 
-The square is the price of the weights' own movement: from two samples on A2 alone is too little. Where the gradients of
-one datum are opposed and equally likely their covariance is (1 - 1/K) A1^2, so with A2 far below A1^2 the bound is sharp
-for many samples.
+The square is the price of the weights' own movement: from two samples on A2 alone is too little. Where the gradients
+of one datum are opposed and equally likely their covariance is (1 - 1/K) A1^2, so with A2 far below A1^2 the bound is
+sharp for many samples.
 
 Units: nats per squared unit of the weights.
 """

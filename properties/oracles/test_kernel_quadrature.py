@@ -1,0 +1,56 @@
+"""Expectations over pairs of preactivations, against integrals over one of the pair given the other's distribution."""
+
+import math
+
+import mpmath
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.stats import norm
+
+from elbound.properties.experiments.kernel_quadrature import angle, both_positive, product_mean
+
+EPS = 2.0**-53
+PAIRS = {
+    "apart": ([2.0, 0.0, 1.0, 0.0], [0.8, 1.1, 0.0, 1.0]),
+    "orthogonal": ([1.0, 0.0], [0.0, 3.0]),
+    "one noise": ([2.0, 0.0, 0.1, 0.0], [2.0, 0.0, 0.0, 0.1]),
+    "nearly opposed": ([1.0, 0.0], [math.cos(3.0), math.sin(3.0)]),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_expectations_are_those_of_one_preactivation_given_the_other(name: str) -> None:
+    """Given u = a . w, v = b . w is normal with mean c u / |a|^2 and the rest of its variance."""
+    a, b = (np.array(x) for x in PAIRS[name])
+    first, cross = math.sqrt(a @ a), float(a @ b)
+    spread = math.sqrt(b @ b - cross**2 / first**2)
+
+    def density(u: float) -> float:
+        return math.exp(-((u / first) ** 2) / 2) / math.sqrt(2 * math.pi) / first
+
+    def positive(u: float) -> float:
+        return density(u) * float(norm.cdf(cross * u / first**2 / spread))
+
+    def product(u: float) -> float:
+        mean = cross * u / first**2
+        return density(u) * u * (mean * float(norm.cdf(mean / spread)) + spread * float(norm.pdf(mean / spread)))
+
+    # Beyond 12 deviations a normal variable has less than 1e-32 of its mass; quad reports its own error.
+    for integrand, found in ((positive, both_positive(a, b)), (product, product_mean(a, b))):
+        whole, error = quad(integrand, 0, 12 * first, epsabs=1e-13, epsrel=1e-12, limit=200)
+        assert found == pytest.approx(whole, rel=1e-11, abs=error + 1e-13)
+
+
+@pytest.mark.parametrize("apart", [0.0, 1e-12, 1e-8, 1e-3, 1.5, math.pi - 1e-9, math.pi])
+def test_an_angle_keeps_its_digits_where_vectors_are_nearly_parallel(apart: float) -> None:
+    with mpmath.workdps(40):
+        turned = np.array([float(3 * mpmath.cos(apart)), float(3 * mpmath.sin(apart))])
+    # Coordinates are rounded, which turns the vector by a unit in the last place; so is each operation.
+    assert angle(np.array([2.0, 0.0]), turned) == pytest.approx(apart, abs=16 * EPS)
+
+
+def test_a_square_has_half_the_variance_as_its_mean() -> None:
+    a = np.array([0.6, 0.8, 1.0])
+    assert product_mean(a, a) == pytest.approx(1.0, rel=64 * EPS)
+    assert both_positive(a, a) == 0.5
