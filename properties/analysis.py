@@ -17,7 +17,7 @@ from types import ModuleType
 from elbound.properties.experiment import Experiment, experiments
 from elbound.properties.limits import TimeLimit, stopped_after
 from elbound.properties.spaces import Space
-from elbound.theory.catalogue import Listed, catalogue, part_of
+from elbound.theory.catalogue import Listed, part_of
 from elbound.theory.claim import Claim, Setting
 
 # The name of a user's file as a module: what its frames in a traceback are known by.
@@ -137,7 +137,7 @@ class _Reading:
 
     def _bound(self, name: str, value: object, line: int) -> None:
         self.lines[name] = line
-        if not isinstance(value, Claim) or name.startswith("_") or any(value is x.claim for x in catalogue()):
+        if not isinstance(value, Claim) or name.startswith("_") or _imported(value):
             return
         twin = next((other for other in self.claims if other.lower() == name.lower()), None)
         if twin is None:
@@ -187,6 +187,12 @@ class _Reading:
         for x in listed:
             if not any(experiment.setting.serves(x.claim.setting) for experiment in serving):
                 yield f"{x.where}: claim {x.name}: no experiment on the setting {x.claim.setting.name}; define one here"
+
+
+def _imported(claim: Claim) -> bool:
+    """Whether a claim is the catalogue's own: then its module is loaded, and the others need not be for this."""
+    loaded = (vars(module) for name, module in list(sys.modules.items()) if name.startswith("elbound.theory."))
+    return any(value is claim for names in loaded for value in names.values())
 
 
 def _names(statement: ast.stmt) -> Iterator[str]:

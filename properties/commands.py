@@ -12,8 +12,6 @@ from rich.text import Text
 
 from elbound.impl.data import UserData, read
 from elbound.impl.device import resolve
-from elbound.properties import listing
-from elbound.properties.at_data import Autoencoder
 from elbound.properties.campaign import replayed
 from elbound.properties.datasets import USER, user_option
 from elbound.properties.docket import BadInput, Brief, analysis_of, docket_of
@@ -30,7 +28,6 @@ from elbound.properties.run import (
     report_on,
 )
 from elbound.properties.starting import write_new
-from elbound.properties.sweep import prepared, settings_of
 from elbound.reports import compare
 from elbound.reports.document import plain
 from elbound.reports.ledger import Ledger
@@ -71,6 +68,8 @@ def dispatch(arguments: argparse.Namespace) -> int:
             path = write_new(arguments.name, Path())
             console.print(f"{path} is a claim to change: elbound check {path}", markup=False, soft_wrap=True)
         case "list":
+            from elbound.properties import listing
+
             listing.print_list(arguments.what, console)
         case "show":
             show(arguments, console)
@@ -79,6 +78,9 @@ def dispatch(arguments: argparse.Namespace) -> int:
 
 def show(arguments: argparse.Namespace, console: Console) -> None:
     """`show`: a claim or setting, or what a claim demands of the user's data."""
+    from elbound.properties import listing
+    from elbound.properties.at_data import Autoencoder
+
     given = {name: getattr(arguments, name) for name in ("activation", "noise", "confidence")}
     if arguments.data is None:
         if alone := next((name for name, value in given.items() if value is not None), ""):
@@ -213,6 +215,8 @@ def _compare(kept: Row, again: Row, console: Console) -> int:
 
 def sweeps(arguments: argparse.Namespace, console: Console) -> None:
     """One sweep or all of them; what is asked for is checked before the first is run."""
+    from elbound.properties.sweep import prepared, settings_of
+
     given = {known.field: value for known in HYPERPARAMETERS if (value := getattr(arguments, known.field)) is not None}
     device, data = resolve(arguments.device), _data(arguments.data)
     prepare(device.type)

@@ -123,7 +123,8 @@ def workers(brief: Brief, count: int, notes: Path) -> Iterator[ProcessPoolExecut
     interrupt.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["elbound.properties.ready"])
+    climbs = ["scipy.stats"] if PROFILES[brief.profile].adversary else []
+    context.set_forkserver_preload(["elbound.properties.ready", *climbs])
     terms = (brief.context.device, notes, brief.limit)
     with _broken_pipes_told():
         pool = ProcessPoolExecutor(count, mp_context=context, initializer=serve, initargs=terms)
