@@ -113,7 +113,8 @@ def brief_of(arguments: argparse.Namespace) -> Brief:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """`verify` and `check`."""
-    brief, place = brief_of(arguments), Place(arguments.output or default_folder())
+    brief = brief_of(arguments)
+    place = Place(arguments.output or default_folder(arguments.file if arguments.command == "check" else None))
     baseline = compare.read_run(arguments.baseline) if arguments.baseline else None
     sweeps_in(place.folder)  # the page will draw them: a malformed record is refused now, not after minutes
     summary = _carried_out(brief, place, arguments, console)
@@ -181,7 +182,7 @@ def power(arguments: argparse.Namespace, console: Console) -> int:
 
 def replay(arguments: argparse.Namespace, console: Console) -> int:
     """One row again, from its configuration, compared with what the ledger says."""
-    place = Place(arguments.output or default_folder())
+    place = Place(arguments.output or default_folder(arguments.file))
     with Ledger.open(place.ledger, readonly=True) as ledger:
         kept = next(ledger.rows(identity=arguments.row), None)
         facts = ledger.run
