@@ -183,6 +183,8 @@ def power(arguments: argparse.Namespace, console: Console) -> int:
 def replay(arguments: argparse.Namespace, console: Console) -> int:
     """One row again, from its configuration, compared with what the ledger says."""
     place = Place(arguments.output or default_folder(arguments.file))
+    if arguments.file is None and not place.ledger.exists():
+        raise BadInput(f"ledger {place.ledger}: no such file; for a row of your own file name that file after the row")
     with Ledger.open(place.ledger, readonly=True) as ledger:
         kept = next(ledger.rows(identity=arguments.row), None)
         facts = ledger.run
