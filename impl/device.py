@@ -29,7 +29,9 @@ def deterministic(device: torch.device) -> None:
     cuBLAS reads its workspace setting when the first handle is created, so call this before any CUDA work.
     """
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
-    torch.use_deterministic_algorithms(mode=True)
+    # The same as use_deterministic_algorithms, which loads the compiler to tell it: a second in every process.
+    os.environ["TORCHINDUCTOR_DETERMINISTIC"] = "1"
+    torch.set_deterministic_debug_mode("error")
     torch.set_num_threads(1)
     if device.type == "cuda":
         # The older pair of flags: every torch from 2.6 accepts it, and newer ones translate it.

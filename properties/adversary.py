@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from scipy.stats import qmc
 
 from elbound.properties.spaces import Choice, Count, Space
 
@@ -72,6 +71,8 @@ def beside(space: Space, admits: Sequence[Admits], point: Point) -> list[Point]:
 
 def opening(space: Space, admits: Sequence[Admits], count: int, seed: int) -> list[Point]:
     """At most `count` points that are admitted in some way: the simplest, a Halton set, and corners of each way."""
+    from scipy.stats import qmc  # loaded by a search alone: it takes longer than many a run does
+
     dimension, random = len(space.axes), np.random.default_rng(seed)
     cubes = qmc.Halton(dimension, rng=random).random(ATTEMPTS * count).tolist()
     spread = dict.fromkeys(map(space.from_cube, ([0.0] * dimension, *cubes)))

@@ -9,7 +9,7 @@ import __future__
 import ast
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +17,7 @@ from types import ModuleType
 from elbound.properties.experiment import Experiment, experiments
 from elbound.properties.limits import TimeLimit, stopped_after
 from elbound.properties.spaces import Space
-from elbound.theory.catalogue import Listed, catalogue, part_of
+from elbound.theory.catalogue import Listed, part_of
 from elbound.theory.claim import Claim, Setting
 
 # The name of a user's file as a module: what its frames in a traceback are known by.
@@ -137,7 +137,7 @@ class _Reading:
 
     def _bound(self, name: str, value: object, line: int) -> None:
         self.lines[name] = line
-        if not isinstance(value, Claim) or name.startswith("_") or any(value is x.claim for x in catalogue()):
+        if not isinstance(value, Claim) or name.startswith("_") or _imported(value):
             return
         twin = next((other for other in self.claims if other.lower() == name.lower()), None)
         if twin is None:
@@ -165,19 +165,12 @@ class _Reading:
         taken = {x.key: "in the catalogue" for x in experiments()}
         for name, experiment in found.items():
             where = f"{self.at(self.lines.get(name, 1))}: experiment {name}"
-            wrong = [part for part, kind in NEEDED.items() if not isinstance(getattr(experiment, part, None), kind)]
-            if wrong:
-                told = ", ".join(f"{part} (a {NEEDED[part].__name__})" for part in wrong)
-                self.problems.append(f"{where}: needs {told}")
+            if amiss := _amiss(experiment):
+                self.problems.append(f"{where}: {amiss}")
             elif experiment.key in taken:
                 self.problems.append(
                     f"{where}: the key {experiment.key!r} is that of an experiment {taken[experiment.key]}"
                 )
-            elif lost := [
-                fault for fault, instance in experiment.faults.items() if instance not in list(experiment.instances)
-            ]:
-                told = ", ".join(f"{fault!r} on {experiment.faults[fault]!r}" for fault in lost)
-                self.problems.append(f"{where}: faults: {told}; allowed: the name of one of its instances")
             else:
                 taken[experiment.key] = f"by {name} above"
                 yield experiment
@@ -187,6 +180,30 @@ class _Reading:
         for x in listed:
             if not any(experiment.setting.serves(x.claim.setting) for experiment in serving):
                 yield f"{x.where}: claim {x.name}: no experiment on the setting {x.claim.setting.name}; define one here"
+
+
+def _amiss(experiment: Experiment) -> str:
+    """What an experiment lacks, or gives that cannot be used; empty where it can be tried."""
+    wrong = [part for part, kind in NEEDED.items() if not isinstance(getattr(experiment, part, None), kind)]
+    if wrong:
+        return "needs " + ", ".join(f"{part} (a {NEEDED[part].__name__})" for part in wrong)
+    names = [axis.name for axis in experiment.space.axes]
+    for name, given in experiment.instances.items():
+        if not isinstance(given, Mapping) or not given.keys() >= set(names):
+            return f"instance {name!r} is {given!r}; allowed: a mapping with a value for {', '.join(names)}"
+    for fault, instance in experiment.faults.items():
+        if instance not in list(experiment.instances):
+            return f"fault {fault!r} is planted on {instance!r}; allowed: the name of one of its instances"
+    share = experiment.share
+    return (
+        "" if isinstance(share, int | float) and 0 < share <= 1 else f"share is {share!r}; allowed: above 0, at most 1"
+    )
+
+
+def _imported(claim: Claim) -> bool:
+    """Whether a claim is the catalogue's own: then its module is loaded, and the others need not be for this."""
+    loaded = (vars(module) for name, module in list(sys.modules.items()) if name.startswith("elbound.theory."))
+    return any(value is claim for names in loaded for value in names.values())
 
 
 def _names(statement: ast.stmt) -> Iterator[str]:

@@ -12,8 +12,6 @@ from rich.text import Text
 
 from elbound.impl.data import UserData, read
 from elbound.impl.device import resolve
-from elbound.properties import listing
-from elbound.properties.at_data import Autoencoder
 from elbound.properties.campaign import replayed
 from elbound.properties.datasets import USER, user_option
 from elbound.properties.docket import BadInput, Brief, analysis_of, docket_of
@@ -30,7 +28,6 @@ from elbound.properties.run import (
     report_on,
 )
 from elbound.properties.starting import write_new
-from elbound.properties.sweep import prepared, settings_of
 from elbound.reports import compare
 from elbound.reports.document import plain
 from elbound.reports.ledger import Ledger
@@ -71,6 +68,8 @@ def dispatch(arguments: argparse.Namespace) -> int:
             path = write_new(arguments.name, Path())
             console.print(f"{path} is a claim to change: elbound check {path}", markup=False, soft_wrap=True)
         case "list":
+            from elbound.properties import listing
+
             listing.print_list(arguments.what, console)
         case "show":
             show(arguments, console)
@@ -79,6 +78,9 @@ def dispatch(arguments: argparse.Namespace) -> int:
 
 def show(arguments: argparse.Namespace, console: Console) -> None:
     """`show`: a claim or setting, or what a claim demands of the user's data."""
+    from elbound.properties import listing
+    from elbound.properties.at_data import Autoencoder
+
     given = {name: getattr(arguments, name) for name in ("activation", "noise", "confidence")}
     if arguments.data is None:
         if alone := next((name for name, value in given.items() if value is not None), ""):
@@ -111,7 +113,8 @@ def brief_of(arguments: argparse.Namespace) -> Brief:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """`verify` and `check`."""
-    brief, place = brief_of(arguments), Place(arguments.output or default_folder())
+    brief = brief_of(arguments)
+    place = Place(arguments.output or default_folder(arguments.file if arguments.command == "check" else None))
     baseline = compare.read_run(arguments.baseline) if arguments.baseline else None
     sweeps_in(place.folder)  # the page will draw them: a malformed record is refused now, not after minutes
     summary = _carried_out(brief, place, arguments, console)
@@ -179,7 +182,9 @@ def power(arguments: argparse.Namespace, console: Console) -> int:
 
 def replay(arguments: argparse.Namespace, console: Console) -> int:
     """One row again, from its configuration, compared with what the ledger says."""
-    place = Place(arguments.output or default_folder())
+    place = Place(arguments.output or default_folder(arguments.file))
+    if arguments.file is None and not place.ledger.exists():
+        raise BadInput(f"ledger {place.ledger}: no such file; for a row of your own file name that file after the row")
     with Ledger.open(place.ledger, readonly=True) as ledger:
         kept = next(ledger.rows(identity=arguments.row), None)
         facts = ledger.run
@@ -213,6 +218,8 @@ def _compare(kept: Row, again: Row, console: Console) -> int:
 
 def sweeps(arguments: argparse.Namespace, console: Console) -> None:
     """One sweep or all of them; what is asked for is checked before the first is run."""
+    from elbound.properties.sweep import prepared, settings_of
+
     given = {known.field: value for known in HYPERPARAMETERS if (value := getattr(arguments, known.field)) is not None}
     device, data = resolve(arguments.device), _data(arguments.data)
     prepare(device.type)

@@ -5,6 +5,7 @@ that pytest collects anyway, that defines claims and no tests, is collected as a
 """
 
 import ast
+import os
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from elbound.reports.compare import Run
     from elbound.reports.row import Row
 
 EXAMPLES = {"quick": 25, "default": 200, "thorough": 5_000}
@@ -45,18 +47,33 @@ def pytest_configure(config: pytest.Config) -> None:
     limit = config.getoption("--elbound-limit")
     if not 0.1 <= limit <= 86_400:
         raise pytest.UsageError(f"--elbound-limit {limit:g}; allowed: seconds from 0.1 to 86400")
-    folder = config.getoption("--elbound-report")
-    if folder and not hasattr(config, "workerinput"):  # in xdist's workers nobody sees all tests
-        config.pluginmanager.register(Gathering(config, Path(folder)), "elbound-gathering")
+    if gathers(config) and not hasattr(config, "workerinput"):  # in xdist's workers nobody sees all tests
+        folder, baseline = config.getoption("--elbound-report"), _baseline(config)
+        config.pluginmanager.register(Gathering(config, folder, baseline), "elbound-gathering")
+
+
+def gathers(config: pytest.Config) -> bool:
+    """Whether anybody asks for what the tests of analyses leave."""
+    return bool(config.getoption("--elbound-report") or config.getoption("--elbound-baseline"))
+
+
+def _baseline(config: pytest.Config) -> "Run | None":
+    from elbound.reports.compare import read_run
+
+    try:
+        given = config.getoption("--elbound-baseline")
+        return read_run(Path(given)) if given else None
+    except ValueError as failure:
+        raise pytest.UsageError(f"--elbound-baseline: {failure}") from None
 
 
 class Gathering:
-    """Writes the report of the analyses that were tested, when all their tests are done."""
+    """When all tests of the analyses are done: writes their report, and holds them to the baseline."""
 
-    def __init__(self, config: pytest.Config, folder: Path) -> None:
-        self.config, self.folder = config, folder
+    def __init__(self, config: pytest.Config, folder: str, baseline: "Run | None") -> None:
+        self.config, self.folder, self.baseline = config, folder, baseline
         self.kept: dict[str, list[dict[str, object]]] = {}
-        self.pages: list[Path] = []
+        self.told: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Takes what a test left, in whatever process it ran."""
@@ -64,18 +81,35 @@ class Gathering:
             self.kept.setdefault(found["file"], []).extend(found["kept"])
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self) -> None:
-        """One folder for one file, one below it for each of several."""
-        from elbound.properties.testing import write_report
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """What could not be written, or got worse, is no success of the session."""
+        from elbound.properties.docket import BadInput
+        from elbound.properties.testing import held_to, write_report
 
         for file, kept in self.kept.items():
-            folder = self.folder / Path(file).stem if len(self.kept) > 1 else self.folder
-            self.pages.append(write_report(self.config, file, kept, folder))
+            if self.folder:
+                try:
+                    self.told.append(f"report: {write_report(self.config, file, kept, self._place(file))}")
+                except BadInput as failure:
+                    self.told.append(f"report: not written: {failure}")
+                    session.exitstatus = session.exitstatus or pytest.ExitCode.USAGE_ERROR
+            if self.baseline:
+                said, worse = held_to(self.baseline, self.config, file, kept)
+                self.told += [f"baseline: {line}" for line in said]
+                session.exitstatus = session.exitstatus or (pytest.ExitCode.TESTS_FAILED if worse else 0)
+
+    def _place(self, file: str) -> Path:
+        """One folder for one file; for several one below it for each, of its name, or of its path if two share that."""
+        path, stems = Path(file), [Path(x).stem for x in self.kept]
+        if len(stems) == 1:
+            return Path(self.folder)
+        alone = stems.count(path.stem) == 1
+        return Path(self.folder) / (path.stem if alone else os.path.relpath(path.with_suffix("")).replace(os.sep, "-"))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Where the pages are."""
-        for page in self.pages:
-            terminalreporter.write_line(f"elbound report: {page}")
+        """Where the pages are, and how the analyses stand beside the baseline."""
+        for told in self.told:
+            terminalreporter.write_line(f"elbound {told}")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -84,7 +118,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Puts what a test of an analysis leaves into its report, which finds its way out of xdist's workers."""
     report = yield
-    kept = getattr(item, "kept", None) if call.when == "call" and item.config.getoption("--elbound-report") else None
+    kept = getattr(item, "kept", None) if call.when == "call" and gathers(item.config) else None
     if kept:
         report.elbound = {"file": str(item.path), "kept": kept}  # type: ignore[attr-defined]
     return report

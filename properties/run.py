@@ -75,11 +75,12 @@ class Place:
             raise BadInput(f"output {self.folder}: cannot be written: {reason}") from None
 
 
-def default_folder() -> Path:
-    """reports/latest inside the project's repository, elbound-report elsewhere."""
+def default_folder(file: Path | None = None) -> Path:
+    """reports/latest in the project's repository, elbound-report elsewhere; for a user's file one of its name below."""
     here = Path.cwd()
     own = (here / "reports" / "ledger.py").is_file() and (here / "theory" / "claim.py").is_file()
-    return here / "reports" / "latest" if own else here / "elbound-report"
+    folder = here / "reports" / "latest" if own else here / "elbound-report"
+    return folder / file.stem if file else folder
 
 
 def prepare(device: str) -> None:
@@ -123,7 +124,8 @@ def workers(brief: Brief, count: int, notes: Path) -> Iterator[ProcessPoolExecut
     interrupt.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["elbound.properties.ready"])
+    climbs = ["scipy.stats"] if PROFILES[brief.profile].adversary else []
+    context.set_forkserver_preload(["elbound.properties.ready", *climbs])
     terms = (brief.context.device, notes, brief.limit)
     with _broken_pipes_told():
         pool = ProcessPoolExecutor(count, mp_context=context, initializer=serve, initargs=terms)
@@ -250,6 +252,7 @@ def open_ledger(brief: Brief, place: Place, *, resume: bool) -> Ledger:
     Raises BadInput or LedgerError, naming the path.
     """
     if not resume or not place.ledger.exists():
+        _spare(place, brief)
         with place.written():
             place.folder.mkdir(parents=True, exist_ok=True)
             ledger = Ledger.create(place.ledger, facts_of(brief), fresh=True)
@@ -267,6 +270,15 @@ def open_ledger(brief: Brief, place: Place, *, resume: bool) -> Ledger:
             ledger.close()
             raise BadInput(f"--resume: the run in {place.folder} has {term} {known.get(term)!r}, not {wanted[term]!r}")
     return ledger
+
+
+def _spare(place: Place, brief: Brief) -> None:
+    """Raises BadInput where a folder holds the report of another file: the page would take its place unasked."""
+    with suppress(LedgerError), Ledger.open(place.ledger, readonly=True) as ledger:
+        file = ledger.run.get("file") or ""
+        if file != (brief.file or ""):
+            held = file or "the catalogue"
+            raise BadInput(f"output {place.folder}: holds the report of {held}; name another folder with --output")
 
 
 def carry_out(brief: Brief, place: Place, *, count: int, resume: bool, console: Console) -> dict[str, Any]:

@@ -18,8 +18,10 @@ from elbound.properties.analysis import BadInput
 from elbound.properties.campaign import Outcome, Task, tasks_of
 from elbound.properties.docket import Brief, analysis_of, docket_of, select
 from elbound.properties.experiment import Context
-from elbound.properties.run import Place, conclude, default_workers, judging, keep, open_ledger, publish
+from elbound.properties.run import Place, conclude, default_workers, facts_of, judging, keep, open_ledger, publish
+from elbound.reports.compare import Run, compare, headline, restricted, run_of
 from elbound.reports.row import Row, Verdict
+from elbound.reports.summary import summarise
 from elbound.theory.catalogue import Listed
 
 # What a test leaves for the report of its session: task, rows, executions and confirmations, as JSON, because they may
@@ -171,6 +173,29 @@ def told(rows: Sequence[Row], path: Path) -> str:
     sides = f"left {row.left:.6g}, right {row.right:.6g}" if row.left is not None and row.right is not None else ""
     lines = [f"{row.verdict} on {row.experiment} at {at}", sides, row.reason, f"all of it: elbound check {path.name}"]
     return "\n".join(line for line in lines if line)
+
+
+def held_to(baseline: Run, config: pytest.Config, file: str, kept: Sequence[Kept]) -> tuple[list[str], bool]:
+    """What an earlier run says of what the tests of a file judged, in lines, and whether something is worse.
+
+    A claim that was not judged on all its experiments is not compared: what is missing may have been seen on another.
+    """
+    brief, name = brief_of(config, file), Path(file).name
+    known = {x: stand for x, stand in baseline.stands.items() if x.partition("/")[0] == Path(file).stem}
+    if not known:
+        return [f"says nothing of {name}; elbound check {name} --output DIR writes one that does"], False
+    docket, rows = docket_of(brief), [Row.from_json(row) for x in kept for row in x["rows"]]
+    judged = {(row.claim, row.experiment) for row in rows if not row.version}
+    serving = {x.name: [e.key for e in docket.experiments if e.setting.serves(x.claim.setting)] for x in docket.listed}
+    whole = {claim for claim, keys in serving.items() if all((claim, key) in judged for key in keys)}
+    told = run_of(summarise(rows, docket.entries(), facts_of(brief)))
+    # Each test searches for its claim alone: under terms of their own only instances are compared, not the search.
+    now = Run({"profile": "tests"}, {x: stand for x, stand in told.stands.items() if x in whole})
+    gone = {x: stand for x, stand in known.items() if x not in serving}
+    found = compare(Run({}, {**restricted(Run({}, known), now).stands, **gone}), now)
+    lines = [f"{x.name}: {x.what}: {x.old}, now {x.new}{', worse' * x.worse}" for x in found.changes]
+    lines += [f"{claim}: not compared, its tests did not all run" for claim in serving if claim not in whole]
+    return [*lines, headline(found)], found.worse
 
 
 def write_report(config: pytest.Config, file: str, kept: Sequence[Kept], folder: Path) -> Path:

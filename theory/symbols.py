@@ -14,6 +14,7 @@ Letter = TypeVar("Letter", Symbol, IndexedBase)
 
 ALPHABET: Final[dict[Symbol | IndexedBase, str]] = {}
 LATEX: Final[dict[Symbol, str]] = {}
+_TAKEN: Final[dict[str, str]] = {}
 
 
 def quantity(name: str, meaning: str, latex: str = "", **assumptions: bool) -> Symbol:
@@ -27,9 +28,8 @@ def curve(name: str, meaning: str, latex: str = "", **assumptions: bool) -> Inde
 
 
 def _enter(letter: Letter, name: str, meaning: str, latex: str) -> Letter:
-    taken = {str(known): text for known, text in ALPHABET.items()}
-    if taken.get(name, meaning) != meaning:
-        raise ValueError(f"symbol {name}: already means “{taken[name]}”; choose another letter")
+    if (taken := _TAKEN.setdefault(name, meaning)) != meaning:
+        raise ValueError(f"symbol {name}: already means “{taken}”; choose another letter")
     ALPHABET[letter] = meaning
     if latex:
         LATEX[letter.label if isinstance(letter, IndexedBase) else letter] = latex

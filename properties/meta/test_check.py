@@ -139,7 +139,17 @@ class Lost(Squares):
     faults = {"nowhere": "a third"}
 
 
-faulty, lost = Faulty(), Lost()
+class Unplaced(Squares):
+    key = "own/unplaced"
+    instances = {"a half": 0.5}
+
+
+class Shared(Squares):
+    key = "own/shared"
+    share = "much"
+
+
+faulty, lost, unplaced, shared = Faulty(), Lost(), Unplaced(), Shared()
 BELOW = Claim(SQUARE, Le(y, x))
 WEAK = Claim(SQUARE, Le(y, 9 * x))
 """
@@ -349,10 +359,17 @@ def test_planted_faults_of_an_experiment_of_ones_own_are_tried_and_each_outcome_
         assert f"  planted fault: {name}: {outcome}\n" in said.stdout
     page = (checks.folder / "out-faulty" / "index.html").read_text()
     assert page.count("planted fault</span>") == len(rows)
-    (problem,) = checks.summary("faulty")["run"]["problems"]
-    place = f"faulty.py:{line(FAULTY, 'faulty, lost')}: experiment lost"
-    assert f"{place}: faults: 'nowhere' on 'a third'; allowed: the name of one of its instances" in problem
     assert said.returncode == 2
+
+
+def test_what_an_experiment_gives_that_cannot_be_used_is_one_line_each(checks: Checks) -> None:
+    place = f"faulty.py:{line(FAULTY, 'faulty, lost')}: experiment"
+    problems = [problem.rpartition("/")[2] for problem in checks.summary("faulty")["run"]["problems"]]
+    assert problems == [
+        f"{place} lost: fault 'nowhere' is planted on 'a third'; allowed: the name of one of its instances",
+        f"{place} unplaced: instance 'a half' is 0.5; allowed: a mapping with a value for x",
+        f"{place} shared: share is 'much'; allowed: above 0, at most 1",
+    ]
 
 
 def test_what_took_too_long_is_not_tried_again_when_resuming(checks: Checks) -> None:

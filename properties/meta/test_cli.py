@@ -1,7 +1,7 @@
 """The command `elbound` from outside: refusals, good runs, kills and interrupts, and a user's own analysis.
 
 Every run is a process of its own. The long ones are all started at the first test that asks for one, two at a time;
-the many short ones are forks of a process that has imported the command already, since most of their time is imports.
+the many short ones are forks of a process that has imported everything already, since most of their time is imports.
 """
 
 import json
@@ -186,7 +186,7 @@ REFUSED: Mapping[tuple[str, ...], tuple[str, ...]] = {
 
 WARM = """
 import json, os, sys
-from elbound.properties import cli, commands
+from elbound.properties import cli, commands, ready
 for line in sys.stdin:
     words, folder, out, err = json.loads(line)
     child = os.fork()
@@ -224,7 +224,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Sequence[str], Path], Said]]:
-    """Runs the command in a fork of a process that has imported it."""
+    """Runs the command in a fork of a process that has imported it, and the catalogue."""
     folder = tmp_path_factory.mktemp("said")
     out, err = folder / "out", folder / "err"
     with subprocess.Popen(
@@ -393,9 +393,10 @@ class Runs:
         return self._cuts[name].result()
 
     def output(self, name: str) -> Path:
-        """The output of a run that has come to its end."""
+        """The output of a run that has come to its end; of a file it is one below."""
         self.said(name)
-        return self.folder(name) / "elbound-report"
+        own = self.folder(name) / "elbound-report" / name
+        return own if own.is_dir() else own.parent
 
     def copy(self, name: str, to: Path) -> Path:
         """A user's folder with the output of a finished run, to spoil."""
@@ -525,7 +526,7 @@ def test_a_row_of_the_users_data_is_not_replayed_without_them(runs: Runs, warm: 
         (("verify", *PATTERNS, "--profile", "default"), "profile"),
         (("verify", "importance/*", *QUICK), "patterns"),
         (("verify", *PATTERNS, *QUICK, "--data", "table.csv"), "user_data"),
-        (("check", "quiet.py", *QUICK), "file"),
+        (("check", "quiet.py", *QUICK, "--output", "elbound-report"), "file"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -604,8 +605,31 @@ def test_the_witness_of_a_users_claim_is_replayed_with_its_file(runs: Runs, warm
     said = warm(("replay", witness, "wrong.py"), runs.folder("wrong"))
     assert (said.code, said.err) == (0, ""), said
     assert IDENTICAL in said.out
-    assert "wrong.py" in refusal(warm(("replay", witness), runs.folder("wrong")))
-    assert "wrong" in refusal(warm(("replay", witness, "quiet.py"), runs.folder("wrong")))
+    assert "name that file after the row" in refusal(warm(("replay", witness), runs.folder("wrong")))
+    output = ("--output", "elbound-report/wrong")
+    assert "wrong.py; name that file" in refusal(warm(("replay", witness, *output), runs.folder("wrong")))
+    line = refusal(warm(("replay", witness, "quiet.py", *output), runs.folder("wrong")))
+    assert "its claim wrong or experiment" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "held"),
+    [
+        ("alone", ("check", "quiet.py", *QUICK, "--output", "elbound-report"), "the catalogue"),
+        ("wrong", ("verify", *PATTERNS, *QUICK, "--output", "elbound-report/wrong"), "wrong/wrong.py"),
+        ("wrong", ("check", "below/wrong.py", *QUICK), "wrong/wrong.py"),
+    ],
+)
+def test_no_run_takes_the_place_of_the_report_of_another_file(
+    runs: Runs, warm: Warm, name: str, words: tuple[str, ...], held: str
+) -> None:
+    output, folder = runs.output(name), runs.folder(name)
+    (folder / "below").mkdir(exist_ok=True)
+    shutil.copy(folder / "wrong.py", folder / "below")
+    before = contents(output)
+    line = refusal(warm(words, folder))
+    assert f"{held}; name another folder with --output" in line
+    assert contents(output) == before
 
 
 def test_a_right_bound_ends_with_zero_and_its_file_may_print(runs: Runs) -> None:

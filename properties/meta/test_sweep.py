@@ -17,7 +17,6 @@ from elbound.impl.data import read
 from elbound.impl.optimisers import Adam
 from elbound.impl.soft_clipping import SoftClip
 from elbound.impl.training import Descent
-from elbound.properties import commands
 from elbound.properties.cli import main
 from elbound.properties.hyperparameters import HYPERPARAMETERS, RELU, SWEEPS
 from elbound.properties.meta import synthetic
@@ -226,7 +225,7 @@ def test_the_command_writes_record_and_page_and_prints_the_table(
     def smaller(name: str, settings: Any, device: Any, data: Any) -> Prepared:
         return prepared(name, settings, device, data, SMALL)
 
-    monkeypatch.setattr(commands, "prepared", smaller)
+    monkeypatch.setattr("elbound.properties.sweep.prepared", smaller)
     words = ["--steps", "8", "--replicates", "3", "--output", str(tmp_path)]
     assert main(["sweep", "beta", "--values", "0,2.5", *words, "--batch_size", "4"]) == 0
     out = capsys.readouterr().out
