@@ -432,7 +432,7 @@ class _Look:
 
     def judgement(self, doubt: float) -> Judgement:
         sides = (self.right, self.left) if self.swapped else (self.left, self.right)
-        return Judgement(Verdict.CONSISTENT, left=self.left, right=self.right, ratio=_quotient(*sides), doubt=doubt)
+        return Judgement(Verdict.CONSISTENT, left=self.left, right=self.right, ratio=_part(*sides), doubt=doubt)
 
 
 @dataclass(frozen=True)
