@@ -220,7 +220,7 @@ class Bench:
         self._shrink_refuted(dict.fromkeys(p for points in known.values() for p in points))
 
     def _keep_best(self, claims: Sequence[Listed], known: Mapping[str, Mapping[Point, float]]) -> None:
-        """Judges each claim and its wrong versions where its ratio is largest, those of one place on one measurement."""
+        """Judges each claim and its wrong versions where its ratio is largest, those of one place together."""
         best: dict[Point, list[Listed]] = {}
         for listed in claims:
             if values := known[listed.name]:

@@ -340,6 +340,11 @@ def headline(summary: Mapping[str, Any]) -> str:
         said.append(f"{count(problems, 'problem')} in {summary['run']['file']}")
     if errors := errors + sum(finding["verdict"] == Verdict.ERROR for finding in findings):
         said.append(f"{count(errors, 'error')}")
+    if boundary := summary["run"]["boundary_refuted"]:
+        was = "was" if boundary == 1 else "were"
+        said.append(
+            f"{count(boundary, 'true claim')} exactly at the bound {was} refuted: NO REFUTATION HERE IS EVIDENCE"
+        )
     return "; ".join(said) + "."
 
 

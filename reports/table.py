@@ -134,7 +134,9 @@ def show(summary: Mapping[str, Any], console: Console, report: Path | str) -> No
     console.print(f"Chance of any false refutation in this run: at most {achieved:.3g} (allowed {allowed:.3g}).")
     if judged := run["boundary_judged"]:
         refuted = run["boundary_refuted"]
-        console.print(f"Claims exactly at their bound: {judged:,} judged besides, {refuted or 'none'} refuted.")
+        style = _STYLES["error"] if refuted else ""
+        said = f"Claims exactly at their bound: {judged:,} judged besides, {refuted or 'none'} refuted."
+        console.print(said, style=style)
     console.print(Text(f"Report: {report}"))
 
 
