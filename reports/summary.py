@@ -341,10 +341,8 @@ def headline(summary: Mapping[str, Any]) -> str:
     if errors := errors + sum(finding["verdict"] == Verdict.ERROR for finding in findings):
         said.append(f"{count(errors, 'error')}")
     if boundary := summary["run"]["boundary_refuted"]:
-        was = "was" if boundary == 1 else "were"
-        said.append(
-            f"{count(boundary, 'true claim')} exactly at the bound {was} refuted: NO REFUTATION HERE IS EVIDENCE"
-        )
+        fell = f"{count(boundary, 'true claim')} exactly at the bound {'was' if boundary == 1 else 'were'} refuted"
+        said.append(f"{fell}: NO REFUTATION IN THIS RUN CAN BE TRUSTED")
     return "; ".join(said) + "."
 
 
