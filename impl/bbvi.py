@@ -19,7 +19,7 @@ from torch import Tensor
 
 from elbound.impl.noise import THREE_POINT, Stream, replicate_range
 from elbound.impl.soft_clipping import SoftClip
-from elbound.impl.trajectories import Draw, Sgd, draw
+from elbound.impl.trajectories import DRAWN, Draw, Sgd, draw
 
 
 def full_rank(latent_dim: int) -> tuple[tuple[int, int], ...]:
@@ -257,12 +257,14 @@ def run_inference(
 def _picks(
     problem: GaussianInference, sgd: Sgd, stream: Stream, replicates: tuple[int, int]
 ) -> Iterator[Int64[Tensor, "BK R"]]:
-    """For each step the outcomes drawn, as places in the flattened table of labels and noises."""
+    """For each step the outcomes drawn, as places in the flattened table of labels and noises; many steps at once."""
     plan = Draw(sgd.law, sgd.batch_size, sgd.importance_samples, problem.latent_dim, None, torch.float64)
     count, indices = torch.tensor(problem.labels.numel()), replicate_range(*replicates)
     powers = 3 ** torch.arange(problem.latent_dim - 1, -1, -1)[:, None]
-    for t in range(1, sgd.steps + 1):
-        labels, noise = draw(plan, stream.schedule(), indices, torch.tensor(t), count)
+    words = sgd.batch_size * (1 + sgd.importance_samples * problem.latent_dim)
+    for times in torch.split(torch.arange(1, sgd.steps + 1), max(1, DRAWN // (words * len(indices)))):
+        steps = times.repeat_interleave(len(indices))
+        labels, noise = draw(plan, stream.schedule(), indices.repeat(len(times)), steps, count)
         digits = (noise / math.sqrt(3)).round().long() + 1
-        values = (digits * powers).sum(2)
-        yield (labels[:, None] * len(problem.chances) + values).flatten(0, 1)
+        places = (labels[:, None] * len(problem.chances) + (digits * powers).sum(2)).flatten(0, 1)
+        yield from places.unflatten(-1, (len(times), -1)).movedim(-2, 0).contiguous().unbind()

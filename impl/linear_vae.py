@@ -60,11 +60,13 @@ def transpose(matrix: Float[Tensor, "m n R"]) -> Float[Tensor, "n m R"]:
 
 
 class Constants(NamedTuple):
-    """D^(1/2), 1/sigma_x2 and beta as tensors: compiled code then serves every problem of one shape."""
+    """D^(1/2), 1/sigma_x2 and beta as tensors, of one problem or of each replicate's own: compiled code then serves
+    every problem of one shape.
+    """
 
-    deviation: Float[Tensor, " k"]
-    precision: Float[Tensor, ""]
-    beta: Float[Tensor, ""]
+    deviation: Float[Tensor, " k #R"]
+    precision: Float[Tensor, " #R"]
+    beta: Float[Tensor, " #R"]
 
 
 class Moments(NamedTuple):
@@ -91,7 +93,7 @@ def pathwise_gradient(
     encoder, decoder = weights
     batch_size, samples = noise.shape[:2]
     mean = product(encoder, x)
-    z = torch.addcmul(mean[:, :, None], constants.deviation[:, None, None, None], noise.permute(2, 0, 1, 3))
+    z = torch.addcmul(mean[:, :, None], constants.deviation[:, None, None], noise.permute(2, 0, 1, 3))
     centre = z[:, :, 0] if samples == 1 else tree_sum(z.movedim(2, 0)) / samples
     z = z.flatten(1, 2)
     up, scale = transpose(decoder), constants.precision / batch_size
@@ -160,8 +162,8 @@ class LinearVAE:
     @cached_property
     def constants(self) -> Constants:
         """The parameters as ``pathwise_gradient`` takes them."""
-        scalars = self.data.new_tensor(1 / self.noise_variance), self.data.new_tensor(self.beta)
-        return Constants(self.posterior_variance.sqrt(), *scalars)
+        numbers = self.data.new_tensor([1 / self.noise_variance]), self.data.new_tensor([self.beta])
+        return Constants(self.posterior_variance.sqrt()[:, None], *numbers)
 
     @cached_property
     def columns(self) -> Float[Tensor, "d N"]:

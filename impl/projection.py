@@ -13,11 +13,12 @@ def norms(weights: Weights) -> Float[Tensor, " R"]:
     return torch.sqrt(inner(weights, weights))
 
 
-def project(weights: Weights, radius: float) -> Weights:
+def project(weights: Weights, radius: float | Float[Tensor, " #R"]) -> Weights:
     """The nearest point of the ball of radius r > 0: w min(1, r / |w|), in each replicate."""
     length = norms(weights)
     # Torch divides a number by a tensor through a reciprocal; two tensors give exactly one inside the ball.
-    return scaled(weights, torch.full_like(length, radius) / length.clamp_min(radius))
+    reach = torch.zeros_like(length) + radius
+    return scaled(weights, reach / torch.maximum(length, reach))
 
 
 def gradient_mapping(problem: LinearVAE, weights: Weights, radius: float) -> Weights:

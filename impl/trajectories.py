@@ -8,10 +8,11 @@ import importlib.util
 import math
 import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -34,6 +35,8 @@ from elbound.impl.projection import gradient_mapping, norms, project
 DTYPES = (torch.float32, torch.float64)
 # Exact quantities of a few iterates are computed in one go, as many as keep the work on data within the cache.
 CACHED = 1 << 17
+# Noise of several steps is drawn at once: so many words, of which ten rounds make a few copies.
+DRAWN = 1 << 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,8 +171,8 @@ def sgd_step(
     theta: Weights,
     x: Float[Tensor, "d B R"],
     noise: Float[Tensor, "B K k R"],
-    gamma: Float[Tensor, ""],
-    clip_radius: Float[Tensor, ""] | None,
+    gamma: Float[Tensor, " #R"],
+    clip_radius: Float[Tensor, " #R"] | None,
 ) -> Weights:
     """One step of every replicate: theta - gamma g, with g the (pulled back) pathwise gradient."""
     if clip_radius is None:
@@ -199,6 +202,36 @@ def _functions(*, compiled: bool) -> tuple[Callable[..., tuple[Tensor, Tensor]],
         return torch.compile(draw, dynamic=False), torch.compile(sgd_step, dynamic=False)
 
 
+class Run(NamedTuple):
+    """One problem with the start, the steps and the noise of its runs."""
+
+    problem: LinearVAE
+    start: Weights
+    sgd: Sgd
+    stream: Stream
+
+    def draws(
+        self, replicates: Int64[Tensor, " R"], *, compiled: bool
+    ) -> Iterator[tuple[Float[Tensor, "d B R"], Float[Tensor, "B K k R"]]]:
+        """Minibatch and noise of each step: no iterate moves them, so of many steps at once if nothing is compiled."""
+        data, sgd, count = self.problem.data, self.sgd, self.problem.data_count
+        distinct = None if sgd.with_replacement else count
+        plan = Draw(sgd.law, sgd.batch_size, sgd.importance_samples, self.problem.latent_dim, distinct, data.dtype)
+        schedule, total = self.stream.schedule(data.device), torch.tensor(count, device=data.device)
+        if compiled:
+            for t in torch.arange(1, sgd.steps + 1, device=data.device):
+                indices, noise = _functions(compiled=True)[0](plan, schedule, replicates, t, total)
+                yield gather(self.problem.columns, indices), noise
+            return
+        words = plan.batch_size * (1 + plan.importance_samples * plan.latent_dim) + (distinct or 0)
+        at_once = max(1, DRAWN // (words * len(replicates)))
+        for times in torch.split(torch.arange(1, sgd.steps + 1, device=data.device), at_once):
+            steps = times.repeat_interleave(len(replicates))
+            indices, noise = draw(plan, schedule, replicates.repeat(len(times)), steps, total)
+            each = (x.unflatten(-1, (len(times), -1)) for x in (gather(self.problem.columns, indices), noise))
+            yield from zip(*(x.movedim(-2, 0).contiguous().unbind() for x in each), strict=True)
+
+
 def iterates(
     problem: LinearVAE,
     start: Weights,
@@ -215,27 +248,87 @@ def iterates(
     shape, and is ignored where ``can_compile`` is false. Raises ValueError for weights of other shapes, or
     outside the ball that iterates are projected onto.
     """
-    device, dtype, count = problem.data.device, problem.data.dtype, problem.data_count
-    sgd.shares(count)
-    theta = _replicated(problem, start, sgd.clip_radius, len(replicates))
-    if sgd.ball_radius is not None:
-        _check_inside(theta, sgd.ball_radius)
-    distinct = None if sgd.with_replacement else count
-    plan = Draw(sgd.law, sgd.batch_size, sgd.importance_samples, problem.latent_dim, distinct, dtype)
-    noise_of, step_of = _functions(compiled=compiled and can_compile(device))
-    schedule, total = stream.schedule(device), torch.tensor(count, device=device)
-    radius = None if sgd.clip_radius is None else problem.data.new_tensor(sgd.clip_radius)
-    # A longer gradient or a longer step: the parameters cannot tell.
-    step_sizes = sgd.gain * problem.data.new_tensor(sgd.step_sizes())
-    times = torch.arange(1, sgd.steps + 1, device=device)
-    yield theta
-    for t, gamma in zip(times, step_sizes, strict=True):
-        indices, noise = noise_of(plan, schedule, replicates, t, total)
-        x = gather(problem.columns, indices)
-        theta = step_of(problem.constants, theta, x, noise, gamma, radius)
-        if sgd.ball_radius is not None:
-            theta = project(theta, sgd.ball_radius)
-        yield theta
+    return (found[0] for found in walk((Run(problem, start, sgd, stream),), replicates, compiled=compiled))
+
+
+def walk(
+    runs: Sequence[Run], replicates: Int64[Tensor, " R"], *, compiled: bool = False
+) -> Iterator[tuple[Weights, ...]]:
+    """``iterates`` of several runs as one, side by side along the replicate axis, the longest first.
+
+    Problems share latent and data dimension, batch size and importance samples, and are all clipped, all projected, or
+    neither; data, numbers of steps and laws may differ. A run that has ended is left out of what follows. No bit
+    depends on the company. Raises ValueError as ``iterates``, for other shapes, and for a shorter run before a longer.
+    """
+    device = runs[0].problem.data.device
+    _check_alike(runs)
+    compiled = compiled and can_compile(device)
+    thetas = [_replicated(x.problem, x.start, x.sgd.clip_radius, len(replicates)) for x in runs]
+    for run, theta in zip(runs, thetas, strict=True):
+        if run.sgd.ball_radius is not None:
+            _check_inside(theta, run.sgd.ball_radius)
+    draws = [x.draws(replicates, compiled=compiled) for x in runs]
+    step_of, beside = _functions(compiled=compiled)[1], _Beside.of(runs, len(replicates))
+    yield tuple(thetas)
+    theta = _joined(thetas)
+    for t in range(runs[0].sgd.steps):
+        if (going := sum(x.sgd.steps > t for x in runs)) < len(beside.runs):
+            beside = _Beside.of(runs[:going], len(replicates))
+            theta = Weights(*(part[..., : going * len(replicates)] for part in theta))
+        x, noise = (torch.cat(parts, -1) for parts in zip(*map(next, draws[:going]), strict=True))
+        theta = step_of(beside.constants, theta, x, noise, beside.gammas[t], beside.clip)
+        if beside.ball is not None:
+            theta = project(theta, beside.ball)
+        parts = zip(*(part.split(len(replicates), -1) for part in theta), strict=True)
+        yield tuple(Weights(*pair) for pair in parts)
+
+
+def _check_alike(runs: Sequence[Run]) -> None:
+    for run in runs:
+        run.sgd.shares(run.problem.data_count)
+    kinds = {
+        (
+            (x.problem.latent_dim, x.problem.data_dim, x.sgd.batch_size, x.sgd.importance_samples),
+            (x.sgd.clip_radius is None, x.sgd.ball_radius is None),
+        )
+        for x in runs
+    }
+    lengths = [x.sgd.steps for x in runs]
+    if len(kinds) != 1 or lengths != sorted(lengths, reverse=True):
+        raise ValueError(f"runs of shapes {sorted(kinds)} and lengths {lengths}; allowed: one shape, the longest first")
+
+
+def _joined(parts: Sequence[Weights]) -> Weights:
+    return Weights(*(torch.cat(x, -1) for x in zip(*parts, strict=True)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Beside:
+    """What differs between runs side by side, for each replicate of each run; of a single one, once."""
+
+    runs: Sequence[Run]
+    constants: Constants
+    gammas: Float[Tensor, " n #R"]
+    clip: Float[Tensor, " #R"] | None
+    ball: Float[Tensor, " #R"] | None
+
+    @staticmethod
+    def of(runs: Sequence[Run], replicates: int) -> "_Beside":
+        data, steps = runs[0].problem.data, min(x.sgd.steps for x in runs)
+
+        def spread(columns: Tensor) -> Tensor:
+            return columns if len(runs) == 1 else columns.repeat_interleave(replicates, -1)
+
+        def radii(found: Sequence[float | None]) -> Tensor | None:
+            return None if found[0] is None else spread(data.new_tensor(found))
+
+        constants = (torch.cat(parts, -1) for parts in zip(*(x.problem.constants for x in runs), strict=True))
+        # A longer gradient or a longer step: the parameters cannot tell.
+        lengths = [x.sgd.gain * data.new_tensor(x.sgd.step_sizes()[:steps]) for x in runs]
+        clips, balls = [x.sgd.clip_radius for x in runs], [x.sgd.ball_radius for x in runs]
+        return _Beside(
+            runs, Constants(*map(spread, constants)), spread(torch.stack(lengths, dim=-1)), radii(clips), radii(balls)
+        )
 
 
 def _check_inside(theta: Weights, radius: float) -> None:
@@ -275,18 +368,68 @@ def run_sgd(
     running replicates that are not kept. Raises ValueError for a dtype other than float32 and float64, a
     block below 1, replicates outside [0, 2^32), and what ``iterates`` refuses.
     """
+    where: Any = {"dtype": dtype, "device": device, "block": block, "compiled": compiled}
+    return run_together([Run(problem, start, sgd, stream)], replicates, **where)[0]
+
+
+def run_together(
+    runs: Sequence[Run],
+    replicates: tuple[int, int],
+    *,
+    dtype: torch.dtype = torch.float64,
+    device: torch.device | str = "cpu",
+    block: int = 1024,
+    compiled: bool = False,
+) -> list[Trajectory]:
+    """``run_sgd`` of several runs as one, in any order, each to the bit what it is alone.
+
+    Raises ValueError as ``run_sgd``, and for runs whose shapes differ.
+    """
     if dtype not in DTYPES or block < 1:
         raise ValueError(f"dtype is {dtype} and block {block}; allowed: float32 or float64, block at least 1")
-    problem = problem.to(device, dtype)
-    indices = replicate_range(*replicates, device=device)
-    pieces = []
-    for part in torch.split(indices, block):
-        run = replicate_range(int(part[0]), block, device) if compiled else part
-        pieces.append(
-            _run_block(problem, iterates(problem, start, sgd, stream, run, compiled=compiled), sgd, len(part))
-        )
-    rows = [torch.cat(column, dim=-1) for column in zip(*pieces, strict=True)]
-    return Trajectory(rows[0], rows[1], rows[2], rows[3], rows[4], Weights(rows[5], rows[6]))
+
+    def piece(run: Run, path: Iterator[Weights], kept: int) -> tuple[Tensor, ...]:
+        return _run_block(run.problem, path, run.sgd, kept)
+
+    runs = [run._replace(problem=run.problem.to(device, dtype)) for run in runs]
+    found = _in_blocks(runs, replicate_range(*replicates, device=device), block, piece, compiled=compiled)
+    return [Trajectory(x[0], x[1], x[2], x[3], x[4], Weights(x[5], x[6])) for x in found]
+
+
+def _in_blocks(
+    runs: Sequence[Run],
+    replicates: Int64[Tensor, " R"],
+    block: int,
+    piece: Callable[[Run, Iterator[Weights], int], tuple[Tensor, ...]],
+    *,
+    compiled: bool = False,
+) -> list[list[Tensor]]:
+    """The columns of each run, from those that ``piece`` makes of its path through one block of replicates."""
+    ordered = sorted(range(len(runs)), key=lambda j: -runs[j].sgd.steps)
+    pieces: list[list[tuple[Tensor, ...]]] = [[] for _ in runs]
+    for part in torch.split(replicates, block):
+        walked = replicate_range(int(part[0]), block, part.device) if compiled else part
+        paths = _apart(walk([runs[j] for j in ordered], walked, compiled=compiled), len(runs))
+        for j, path in zip(ordered, paths, strict=True):
+            pieces[j].append(piece(runs[j], path, len(part)))
+    return [[torch.cat(column, dim=-1) for column in zip(*found, strict=True)] for found in pieces]
+
+
+def _apart(together: Iterator[tuple[Weights, ...]], count: int) -> list[Iterator[Weights]]:
+    """The path of each run, to be read one after the other; what the others still have to read is kept."""
+    waiting: list[deque[Weights]] = [deque() for _ in range(count)]
+
+    def path(own: deque[Weights]) -> Iterator[Weights]:
+        while True:
+            if not own:
+                if (found := next(together, None)) is None:
+                    return
+                for queue, theta in zip(waiting, found, strict=False):
+                    queue.append(theta)
+                continue
+            yield own.popleft()
+
+    return [path(own) for own in waiting]
 
 
 def _run_block(problem: LinearVAE, path: Iterator[Weights], sgd: Sgd, kept: int) -> tuple[Tensor, ...]:
@@ -365,15 +508,31 @@ def run_stopped(
     Runs are those of ``run_sgd``, step by step, up to their exit. Raises ValueError for a radius that is not
     positive and finite, a start outside its ball, a clipped or projected run, and what ``run_sgd`` refuses.
     """
-    if not 0 < radius < math.inf or block < 1:
-        raise ValueError(f"radius is {radius} and block {block}; allowed: positive and finite, block at least 1")
-    if sgd.clip_radius is not None or sgd.ball_radius is not None:
-        raise ValueError("the run is clipped or projected; allowed until an exit: neither")
-    problem = problem.to(device, torch.float64)
-    parts = torch.split(replicate_range(*replicates, device=device), block)
-    pieces = [_run_stopped(problem, iterates(problem, start, sgd, stream, part), sgd, radius) for part in parts]
-    rows = [torch.cat(column, dim=-1) for column in zip(*pieces, strict=True)]
-    return StoppedTrajectory(rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], Weights(rows[6], rows[7]))
+    return stop_together([Run(problem, start, sgd, stream)], [radius], replicates, device=device, block=block)[0]
+
+
+def stop_together(
+    runs: Sequence[Run],
+    radii: Sequence[float],
+    replicates: tuple[int, int],
+    *,
+    device: torch.device | str = "cpu",
+    block: int = 1024,
+) -> list[StoppedTrajectory]:
+    """``run_stopped`` of several runs as one, each with its radius, in any order and to the bit what it is alone."""
+    for run, radius in zip(runs, radii, strict=True):
+        if not 0 < radius < math.inf or block < 1:
+            raise ValueError(f"radius is {radius} and block {block}; allowed: positive and finite, block at least 1")
+        if run.sgd.clip_radius is not None or run.sgd.ball_radius is not None:
+            raise ValueError("the run is clipped or projected; allowed until an exit: neither")
+    runs = [run._replace(problem=run.problem.to(device, torch.float64)) for run in runs]
+    reach = {id(run): radius for run, radius in zip(runs, radii, strict=True)}
+
+    def piece(run: Run, path: Iterator[Weights], _kept: int) -> tuple[Tensor, ...]:
+        return _run_stopped(run.problem, path, run.sgd, reach[id(run)])
+
+    found = _in_blocks(runs, replicate_range(*replicates, device=device), block, piece)
+    return [StoppedTrajectory(x[0], x[1], x[2], x[3], x[4], x[5], Weights(x[6], x[7])) for x in found]
 
 
 def _run_stopped(problem: LinearVAE, path: Iterator[Weights], sgd: Sgd, radius: float) -> tuple[Tensor, ...]:

@@ -1,6 +1,7 @@
 """A run as tasks: named instances, planted faults, Hypothesis searches and the adversary, for each experiment.
 
-A task is a function of its name and the brief alone, so it can run in any process; only the parent writes.
+When they are done come the climbs of the adversary on mutants that survived them. A task is a function of its name and
+the brief alone, those climbs also of the rows before them, so it can run in any process; only the parent writes.
 """
 
 import contextlib
@@ -27,6 +28,7 @@ from elbound.properties.judgement import Judgement
 from elbound.properties.limits import Watch
 from elbound.properties.place import Rival, rivals_of
 from elbound.properties.spaces import Configuration, Space
+from elbound.properties.survivors import Name, Target, in_turn, targets_of
 from elbound.properties.trial import Trial, failed
 from elbound.reports.row import JUDGED, LADDER, UNDECIDED, Row, Verdict
 from elbound.theory.catalogue import Listed
@@ -42,8 +44,9 @@ class Task:
     """One piece of a run: an experiment, and what to do with it."""
 
     experiment: str
-    kind: str  # "instances", "fault", "search" or "adversary"
+    kind: str  # "instances", "fault", "search", "adversary" or "survivors"
     part: int = 0
+    targets: tuple[Target, ...] = ()
 
     @property
     def name(self) -> str:
@@ -85,6 +88,20 @@ def fault_of(experiment: Experiment, fault: str) -> str:
     return f"fault {fault} of {experiment.key}"
 
 
+def climbs_of(brief: Brief, rows: Callable[[str], Iterable[Row]]) -> list[Task]:
+    """The tasks that follow when all of `tasks_of` are done: climbs on the mutants they left for want of search.
+
+    `rows` gives those of a claim by its name. A function of them alone, so of the brief.
+    """
+    docket, evaluations = docket_of(brief), PROFILES[brief.profile].survivors
+    found: dict[str, list[Target]] = {}
+    for listed in docket.listed:
+        if evaluations and _attackable(listed.claim):
+            for key, targets in targets_of(rows(listed.name)).items():
+                found.setdefault(key, []).extend(targets)
+    return [Task(x.key, "survivors", 0, tuple(found[x.key])) for x in docket.experiments if x.key in found]
+
+
 def run_task(brief: Brief, task: Task, watch: Watch | None = None) -> Outcome:
     """Carries out one task; the same brief and task give the same rows, whatever ran before."""
     docket = docket_of(brief)
@@ -102,6 +119,8 @@ def run_task(brief: Brief, task: Task, watch: Watch | None = None) -> Outcome:
                 bench.search(part, min(EXAMPLES, examples - part * EXAMPLES))
         case "adversary":
             bench.adversary(Effort.of(PROFILES[brief.profile].adversary, experiment.share))
+        case "survivors":
+            bench.survivors(task.targets, Effort.of(PROFILES[brief.profile].survivors, experiment.share))
     return Outcome(task, bench.finished(), bench.executions, bench.confirmations)
 
 
@@ -216,8 +235,8 @@ class Bench:
             return _admits(situation(point), tried)
 
         def measure(points: Iterable[Point]) -> None:
-            for point in points:
-                for name, row in self._probe(point, claims, situation(point)).items():
+            for point, configuration, way in self._generation(points):
+                for name, row in self._probe(configuration, claims, situation(point), way).items():
                     known[name] |= {point: _height(row)} if row.judged else {}
 
         hidden, seed = effort.hide_instances, effort.seeded(self.experiment.key)
@@ -233,18 +252,101 @@ class Bench:
             seed = effort.seeded(self.experiment.key, listed.name)
             climb = Climb(self.space, own[j], measure, known[listed.name], share, seed)
             left -= share - climb.run()
-            self._keep_best(listed, known[listed.name])
+        self._keep_best(claims, known)
         self._shrink_refuted(dict.fromkeys(p for points in known.values() for p in points))
 
-    def _keep_best(self, listed: Listed, values: Mapping[Point, float]) -> None:
-        """Judges the claim and its wrong versions where the ratio is largest."""
-        if values:
-            point = max(values, key=values.__getitem__)
-            self.rows += self._examine(self.space.configuration(point), "adversary", (listed,)).values()
+    def _keep_best(self, claims: Sequence[Listed], known: Mapping[str, Mapping[Point, float]]) -> None:
+        """Judges each claim and its wrong versions where its ratio is largest, those of one place together."""
+        best: dict[Point, list[Listed]] = {}
+        for listed in claims:
+            if values := known[listed.name]:
+                best.setdefault(max(values, key=values.__getitem__), []).append(listed)
+        for point, configuration, way in self._generation(best):
+            self.rows += self._examine(configuration, "adversary", best[point], measure=way).values()
 
-    def _probe(self, point: Point, claims: Sequence[Listed], situation: Situation | None) -> Mapping[str, Row]:
-        configuration = self.space.configuration(point)
-        rows = self._examine(configuration, "adversary", claims, situation, versions=False)
+    def survivors(self, targets: Sequence[Target], effort: Effort) -> None:
+        """Climbs the ratios of mutants that survived; what is measured for one is looked at for all still standing.
+
+        Each climb starts from the best that is known, goes two generations at least while evaluations are left, and
+        ends when its mutant falls.
+        """
+        listed = {x.name: x for x in self.docket.trying(self.experiment)}
+        standing = {x.name: x.heights(self.space) for x in targets if x.claim in listed}
+        situation = lru_cache(maxsize=256)(lambda point: self._situation(self.space.configuration(point)))
+
+        def admits(point: Point, name: Name) -> bool:
+            at = situation(point)
+            return at is not None and self._speaks(listed[name[0]], name[1], at)
+
+        def measure(points: Iterable[Point], climbed: Name) -> None:
+            for point, configuration, way in self._generation(points):
+                asked = [(listed[name[0]], name[1]) for name in standing if admits(point, name)]
+                for one, version, found in self._challenges(asked, configuration, situation(point), way):
+                    if found.verdict is Verdict.REFUTED:
+                        del standing[one.name, version]
+                    elif found.verdict in JUDGED and found.ratio is not None and found.ratio > 0:
+                        standing[one.name, version][point] = math.log(found.ratio)
+            if climbed not in standing:
+                raise _Fallen
+
+        left, waiting = effort.evaluations, in_turn([x for x in targets if x.name in standing])
+        for j, name in enumerate(x.name for x in waiting):
+            if name in standing and left > 0:
+                share = min(left, max(2 * GENERATION, left // (len(waiting) - j)))
+                own, seed = partial(admits, name=name), effort.seeded(self.experiment.key, *name)
+                climb = Climb(self.space, own, partial(measure, climbed=name), standing[name], share, seed)
+                with contextlib.suppress(_Fallen):
+                    climb.run()
+                left -= share - climb.evaluations
+
+    def _speaks(self, listed: Listed, version: str, at: Situation) -> bool:
+        """Whether a mutant is judged somewhere: where its claim speaks, but one freed of an assumption outside it."""
+        met = not listed.claim.broken_assumption(at.values, at.facts)
+        freed = self.docket.versions(listed).freed.get(version)
+        return met if freed is None else not (met or freed.broken_assumption(at.values, at.facts))
+
+    def _challenges(
+        self,
+        asked: Sequence[tuple[Listed, str]],
+        configuration: Configuration,
+        situation: Situation | None,
+        way: Callable[[], Measurement],
+    ) -> Iterator[tuple[Listed, str, Judgement]]:
+        """What one measurement says of mutants that are judged there."""
+        claims = [x for x in self.docket.trying(self.experiment) if any(x is one for one, _ in asked)]
+        if not claims or situation is None:
+            return
+        try:
+            with self._watched(configuration, "adversary"):
+                trial = self._trial(configuration, situation, claims, "adversary", way)
+        except Exception as failure:  # a user's experiment may raise anything
+            broken = failed(failure)
+            self.rows += [self._row(x, "", configuration, "adversary", broken, None, 0.0) for x in claims]
+            return
+        for listed, version in asked:
+            met = version not in self.docket.versions(listed).freed
+            with self._watched(configuration, "adversary", listed):
+                yield listed, version, self._try_version(trial, listed, version, configuration, "adversary", met=met)
+
+    def _generation(self, points: Iterable[Point]) -> Iterator[tuple[Point, Configuration, Callable[[], Measurement]]]:
+        """Points that are wanted together, each with its configuration and how to measure it."""
+        known = {point: self.space.configuration(point) for point in points}
+        configurations, context = list(known.values()), self.brief.context
+        ways: Sequence[Callable[[], Measurement]]
+        try:
+            ways = self.experiment.generation(configurations, context)
+        except Exception:  # whatever stands in the way, each is measured alone and says so itself
+            ways = [partial(self.experiment.measure, x, context) for x in configurations]
+        yield from zip(known, configurations, ways, strict=True)
+
+    def _probe(
+        self,
+        configuration: Configuration,
+        claims: Sequence[Listed],
+        situation: Situation | None,
+        way: Callable[[], Measurement],
+    ) -> Mapping[str, Row]:
+        rows = self._examine(configuration, "adversary", claims, situation, way, versions=False)
         self.judged.setdefault(_key(configuration), {}).update(rows)
         self.rows += [row for row in rows.values() if row.verdict is Verdict.ERROR]
         return rows
@@ -272,6 +374,7 @@ class Bench:
         origin: str,
         claims: Sequence[Listed],
         situation: Situation | None = None,
+        measure: Callable[[], Measurement] | None = None,
         *,
         versions: bool = True,
         drawn: bool = False,
@@ -281,7 +384,7 @@ class Bench:
         try:
             with self._watched(configuration, origin):
                 situation = situation or self.experiment.situation(configuration, self.brief.context)
-                trial = self._trial(configuration, situation, claims, origin)
+                trial = self._trial(configuration, situation, claims, origin, measure)
         except Exception as failure:  # a user's experiment may raise anything
             broken = failed(failure)
             return {x.name: self._row(x, "", configuration, origin, broken, None, 0.0) for x in claims}
@@ -329,16 +432,21 @@ class Bench:
         return {name: bound for name, bound in bounds.items() if bound is not None and math.isfinite(bound)}
 
     def _trial(
-        self, configuration: Configuration, situation: Situation, claims: Sequence[Listed], origin: str
+        self,
+        configuration: Configuration,
+        situation: Situation,
+        claims: Sequence[Listed],
+        origin: str,
+        measure: Callable[[], Measurement] | None = None,
     ) -> Trial:
+        measure = measure or partial(self.experiment.measure, configuration, self.brief.context)
         # Configurations outside every assumption are set aside before anything is simulated.
         if any(not x.claim.broken_assumption(situation.values, situation.facts) for x in claims):
-            measured = self.experiment.measure(configuration, self.brief.context)
-            return Trial(situation, measured, self.budget)
-        return Trial(situation, self._outside(configuration, situation, claims, origin), self.budget)
+            return Trial(situation, measure(), self.budget)
+        return Trial(situation, self._outside(situation, claims, origin, measure), self.budget)
 
     def _outside(
-        self, configuration: Configuration, situation: Situation, claims: Sequence[Listed], origin: str
+        self, situation: Situation, claims: Sequence[Listed], origin: str, measure: Callable[[], Measurement]
     ) -> Measurement | None:
         """A measurement where only mutants freed of an assumption speak; replicates on named instances alone."""
         freed = (
@@ -350,7 +458,7 @@ class Bench:
         if all(mutant.broken_assumption(situation.values, situation.facts) for mutant in freed):
             return None
         with contextlib.suppress(Exception):
-            measurement = self.experiment.measure(configuration, self.brief.context)
+            measurement = measure()
             return measurement if _weighed(measurement, origin) else None
         return None
 
@@ -370,18 +478,23 @@ class Bench:
         silent = versions.freed if _weighed(trial.measurement, origin) else {}
         for name in (*versions.named, *versions.mutants) if met else silent:
             known = self.versions.get((listed.name, name))
-            if known is not None and known.verdict is Verdict.REFUTED:
-                continue
-            doubt = self.doubts.get((listed.name, name), 0.0)
-            judgement = self._attempt(trial, listed, name, doubt, met=met)
-            if 0 < judgement.doubt <= doubt:
-                continue
-            # Where nothing is random the doubt is infinite, and every measurement counts anew.
-            if math.isfinite(judgement.doubt):
-                self.doubts[listed.name, name] = max(doubt, judgement.doubt)
-            if known is None or _telling(judgement) > _telling(known):
-                row = self._version_row(trial, listed, name, configuration, origin, judgement)
-                self.versions[listed.name, name] = row
+            if known is None or known.verdict is not Verdict.REFUTED:
+                self._try_version(trial, listed, name, configuration, origin, met=met)
+
+    def _try_version(
+        self, trial: Trial, listed: Listed, name: str, configuration: Configuration, origin: str, *, met: bool
+    ) -> Judgement:
+        known, doubt = self.versions.get((listed.name, name)), self.doubts.get((listed.name, name), 0.0)
+        judgement = self._attempt(trial, listed, name, doubt, met=met)
+        if 0 < judgement.doubt <= doubt:
+            return judgement
+        # Where nothing is random the doubt is infinite, and every measurement counts anew.
+        if math.isfinite(judgement.doubt):
+            self.doubts[listed.name, name] = max(doubt, judgement.doubt)
+        if known is None or _telling(judgement) > _telling(known):
+            row = self._version_row(trial, listed, name, configuration, origin, judgement)
+            self.versions[listed.name, name] = row
+        return judgement
 
     def _attempt(self, trial: Trial, listed: Listed, name: str, doubt: float = 0.0, *, met: bool) -> Judgement:
         versions = self.docket.versions(listed)
@@ -481,6 +594,10 @@ class Bench:
 
         smallest = self.space.configuration(_smallest(self.space, point, refuted))
         return self._examine(smallest, "shrunk", (listed,), versions=False, drawn=True)[listed.name]
+
+
+class _Fallen(Exception):
+    """The mutant that is climbed was refuted."""
 
 
 def _key(configuration: Configuration) -> tuple[tuple[str, Any], ...]:

@@ -23,19 +23,21 @@ from elbound.theory.papers import SENTENCES
 class Profile:
     """How hard to search, for an experiment of share one: Hypothesis examples, and the adversary's evaluations.
 
-    `boundary_seeds` is how often the boundary campaign is judged besides.
+    `survivors` are its evaluations for the mutants that all this left standing, `boundary_seeds` is how often the
+    boundary campaign is judged besides.
     """
 
     name: str
     examples: int
     adversary: int
+    survivors: int = 0
     boundary_seeds: int = 0
 
 
 PROFILES = {
     "quick": Profile("quick", examples=24, adversary=0),
-    "default": Profile("default", examples=120, adversary=128),
-    "thorough": Profile("thorough", examples=4_000, adversary=2_000, boundary_seeds=100),
+    "default": Profile("default", examples=120, adversary=128, survivors=64),
+    "thorough": Profile("thorough", examples=4_000, adversary=2_000, survivors=1_000, boundary_seeds=100),
 }
 
 

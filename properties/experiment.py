@@ -3,9 +3,9 @@
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from types import ModuleType
 from typing import Any
 
@@ -221,6 +221,16 @@ class Experiment(ABC):
     @abstractmethod
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Measurement:
         """The observables of the setting, with their errors or sure ranges."""
+
+    def generation(
+        self, configurations: Sequence[Configuration], context: Context
+    ) -> Sequence[Callable[[], Measurement]]:
+        """How to measure each of several configurations that are wanted together; here one after the other.
+
+        An experiment may compute some at once as soon as one is asked for. What fails, fails when its own is asked for,
+        and every bit is what `measure` alone would give.
+        """
+        return [partial(self.measure, configuration, context) for configuration in configurations]
 
 
 def experiments_in(module: ModuleType) -> tuple[Experiment, ...]:

@@ -8,12 +8,13 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import connection
 from pathlib import Path
@@ -24,7 +25,7 @@ from rich.console import Console
 
 from elbound import __version__
 from elbound.impl.device import deterministic, keep_memory
-from elbound.properties.campaign import Outcome, Task, outcomes, run_task, tasks_of
+from elbound.properties.campaign import Outcome, Task, climbs_of, outcomes, run_task, tasks_of
 from elbound.properties.docket import PROFILES, BadInput, Brief, analysis_of, docket_of, papers
 from elbound.properties.evidence.boundary import campaign
 from elbound.properties.evidence.budget import Budget
@@ -173,8 +174,8 @@ def judging(brief: Brief, tasks: Sequence[Task], count: int) -> Generator[Outcom
                     raise
                 yield from (Outcome(Task(name, STOPPED), rows_of(x, brief), 0, 0) for name, x in stopped.items())
                 brief = replace(brief, without=(*brief.without, *stopped))
-        able = {task.name for task in tasks_of(brief)}
-        waiting = [task for task in waiting if task.name in able]
+        able = {x.key for x in docket_of(brief).experiments if docket_of(brief).trying(x)}
+        waiting = [task for task in waiting if task.experiment in able]
 
 
 def rows_of(stopped: Stopped, brief: Brief) -> tuple[Row, ...]:
@@ -288,19 +289,28 @@ def carry_out(brief: Brief, place: Place, *, count: int, resume: bool, console: 
     """
     started = time.perf_counter()
     with open_ledger(brief, place, resume=resume) as ledger:
-        finished = ledger.finished_tasks()
-        brief = replace(brief, without=tuple(sorted(stopped_before(finished))))
-        waiting = [task for task in tasks_of(brief) if task.name not in finished]
-        if waiting:
-            with closing(judging(brief, waiting, count)) as found, Progress(len(waiting), console) as progress:
-                for outcome in found:
-                    keep(ledger, outcome)
-                    progress.finish(outcome.task.name, outcome.rows)
+        with Progress(console) as progress:
+            brief = _judge(brief, tasks_of, ledger, count, progress)
+            climbs = partial(climbs_of, rows=lambda claim: ledger.rows(claim=claim))
+            brief = _judge(brief, climbs, ledger, count, progress)
         conclude(brief, ledger, count)
         boundary = _boundary(brief)
         spent = facts(ledger.run)["wall_s"] + time.perf_counter() - started
         ledger.close_run({**boundary, "wall_s": round(spent, 2)})
     return publish(place.ledger, place)
+
+
+def _judge(brief: Brief, tasks: Callable[[Brief], list[Task]], ledger: Ledger, count: int, progress: Progress) -> Brief:
+    """Carries out and keeps the tasks that are not finished yet; the brief without what took too long before them."""
+    finished = ledger.finished_tasks()
+    brief = replace(brief, without=tuple(sorted(stopped_before(finished))))
+    waiting = [task for task in tasks(brief) if task.name not in finished]
+    progress.expect(len(waiting))
+    with closing(judging(brief, waiting, count)) as found:
+        for outcome in found:
+            keep(ledger, outcome)
+            progress.finish(outcome.task.name, outcome.rows)
+    return brief
 
 
 def conclude(brief: Brief, ledger: Ledger, count: int) -> None:

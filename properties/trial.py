@@ -32,7 +32,6 @@ from elbound.properties.judgement import (
     compare,
     middle,
     part,
-    quotient,
     ratios,
     relative_error,
     single,
@@ -404,7 +403,7 @@ class _Look:
 
     def judgement(self, doubt: float) -> Judgement:
         sides = (self.right, self.left) if self.swapped else (self.left, self.right)
-        return Judgement(Verdict.CONSISTENT, left=self.left, right=self.right, ratio=quotient(*sides), doubt=doubt)
+        return Judgement(Verdict.CONSISTENT, left=self.left, right=self.right, ratio=part(*sides), doubt=doubt)
 
 
 def _means(value: Any) -> Any:

@@ -45,7 +45,7 @@ def tally(versions: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
         if fate["total"]:
             families.setdefault(family, Counter()).update(fate)
             if not fate["killed"]:
-                survivors.append({"name": f"{family}: {name}", "reason": _reason(rows)})
+                survivors.append({"name": f"{family}: {name}", "reason": reason_of(rows)})
             if fate["false"] > fate["found"]:
                 missed.append(f"{family}: {name}")
             if fate["killed"] and family == "constant" and (found := _CONSTANT.fullmatch(name)):
@@ -78,8 +78,11 @@ def _named(row: Row) -> bool:
     return row.origin.startswith("instance: ")
 
 
-def _reason(rows: Iterable[Row]) -> str:
+def reason_of(rows: Iterable[Row]) -> str:
+    """Why a mutant survived: "resolution", "search" or "loose"; empty where it did not, or was never judged."""
     judged = [row for row in rows if row.judged]
+    if not judged or any(row.verdict is Verdict.REFUTED for row in judged):
+        return ""
     if any(row.reason == UNDECIDED for row in judged):
         return "resolution"
     known, searched = (max(_ratios(judged, named=named), default=0.0) for named in (True, False))

@@ -347,6 +347,9 @@ def headline(summary: Mapping[str, Any]) -> str:
         said.append(f"{count(problems, 'problem')} in {summary['run']['file']}")
     if errors := errors + sum(finding["verdict"] == Verdict.ERROR for finding in findings):
         said.append(f"{count(errors, 'error')}")
+    if boundary := summary["run"]["boundary_refuted"]:
+        fell = f"{count(boundary, 'true claim')} exactly at the bound {'was' if boundary == 1 else 'were'} refuted"
+        said.append(f"{fell}: NO REFUTATION IN THIS RUN CAN BE TRUSTED")
     return "; ".join(said) + "."
 
 

@@ -138,7 +138,9 @@ def show(summary: Mapping[str, Any], console: Console, report: Path | str) -> No
     console.print(f"Chance of any false refutation in this run: at most {achieved:.3g} (allowed {allowed:.3g}).")
     if judged := run["boundary_judged"]:
         refuted = run["boundary_refuted"]
-        console.print(f"Claims exactly at their bound: {judged:,} judged besides, {refuted or 'none'} refuted.")
+        style = _STYLES["error"] if refuted else ""
+        said = f"Claims exactly at their bound: {judged:,} judged besides, {refuted or 'none'} refuted."
+        console.print(said, style=style)
     console.print(Text(f"Report: {report}"))
 
 
@@ -153,8 +155,8 @@ def _kind(row: Row) -> tuple[str, ...]:
 class Progress:
     """Progress over the tasks of a run: a live bar on a terminal, about ten plain lines elsewhere."""
 
-    def __init__(self, total: int, console: Console) -> None:
-        self._total = max(total, 1)
+    def __init__(self, console: Console) -> None:
+        self._total = 0
         self._console = console
         self._done = 0
         self._verdicts: Counter[str] = Counter()
@@ -174,6 +176,12 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+    def expect(self, tasks: int) -> None:
+        """That many more are to come."""
+        self._total += tasks
+        if self._bar is not None and self._line is not None:
+            self._bar.update(self._line, total=self._total)
 
     def finish(self, task: str, rows: Iterable[Row]) -> None:
         """Counts one finished task; of each claim the first error and the first unexpected refutation are told."""

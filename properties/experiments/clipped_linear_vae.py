@@ -1,17 +1,27 @@
 """SGD on a radially clipped Linear VAE, simulated; gradients, noise variances and objectives exact along each run."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from elbound.impl.clipping import smoothness
-from elbound.impl.trajectories import run_sgd
-from elbound.properties.experiment import At, Context, Experiment, Sample, Situation, Steps
-from elbound.properties.experiments.linear_vae_runs import LEAST, SHORT_GRADIENTS, SMALL, RunProblem, run_space, up_to
+from elbound.impl.trajectories import run_together
+from elbound.properties.experiment import At, Context, Sample, Situation, Steps
+from elbound.properties.experiments.linear_vae_runs import (
+    LEAST,
+    SHORT_GRADIENTS,
+    SMALL,
+    Planned,
+    RunProblem,
+    run_space,
+    up_to,
+)
+from elbound.properties.simulated import Draw, Simulated
 from elbound.properties.spaces import Configuration
 from elbound.theory.settings import CLIPPED_LINEAR_VAE_RUN, SMOOTH
 from elbound.theory.symbols import C, Delta, Delta_sup, F, G_r, L, a, n, sigma2, sigma_sup2
 
 
-class ClippedRun(Experiment):
+class ClippedRun(Simulated[Planned]):
     """Thousands of runs at once, every run counted; sigma_t is the exact variance at the iterate."""
 
     key = "descent/clipped-linear-vae"
@@ -30,14 +40,19 @@ class ClippedRun(Experiment):
     }
     faults = {"noise forgotten in the record": "from the least value, B=8"}
 
-    def situation(self, configuration: Configuration, context: Context) -> Situation:
+    def plan(self, configuration: Configuration, context: Context) -> Planned:
         run = RunProblem.of(configuration, context)
-        constant = smoothness(run.problem, run.radius)
-        sgd = run.sgd(constant, clip=run.radius)
+        return Planned(run, run.sgd(smoothness(run.problem, run.radius), clip=run.radius))
+
+    def shape(self, plan: Planned) -> tuple[int, ...]:
+        return plan.shape
+
+    def situation(self, configuration: Configuration, context: Context) -> Situation:
+        run, sgd = self.plan(configuration, context)
         values = {
             n: sgd.steps,
             C: sgd.step_size,
-            L: constant,
+            L: smoothness(run.problem, run.radius),
             Delta: run.first_value - run.infimum,
             Delta_sup: run.highest_on_ball - run.infimum,
             sigma_sup2: run.noise(sgd),
@@ -45,20 +60,19 @@ class ClippedRun(Experiment):
         }
         return Situation(values | run.parameters, run.facts | {SMOOTH})
 
-    def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Sample:
-        run = RunProblem.of(configuration, context)
-        sgd = run.sgd(smoothness(run.problem, run.radius), clip=run.radius)
-        recorded = 0.0 if fault else 1.0
+    def draw(
+        self, plans: Sequence[Planned], context: Context, stage: str, replicates: tuple[int, int], fault: str = ""
+    ) -> list[dict[Any, Any]]:
+        runs = [x.noisy(self.key, context, stage) for x in plans]
+        found, recorded = [], 0.0 if fault else 1.0
+        for x in run_together(runs, replicates, device=context.device, block=context.block):
+            rows = (x.squared_gradient, x.noise_variance, x.first_value, x.last_value)
+            square, noise, begin, end = (row.cpu().numpy() for row in rows)
+            found.append({a: Steps(square), sigma2: Steps(noise * recorded), F: At({1: begin, len(square) + 1: end})})
+        return found
 
-        def draw(stage: str, first: int, count: int) -> dict[Any, Any]:
-            stream = context.stream(self.key, configuration, stage)
-            found = run_sgd(
-                run.problem, run.start, sgd, stream, (first, count), device=context.device, block=context.block
-            )
-            rows = (found.squared_gradient, found.noise_variance, found.first_value, found.last_value)
-            square, noise, begin, end = (x.cpu().numpy() for x in rows)
-            return {a: Steps(square), sigma2: Steps(noise * recorded), F: At({1: begin, sgd.steps + 1: end})}
-
+    def sample(self, plan: Planned, draw: Draw) -> Sample:
+        run, sgd = plan
         # The clip's derivative has norm at most one, so what holds on the ball holds for the clipped objective.
         begin, end = run.values_between(run.highest_on_ball)
         last = sgd.steps + 1

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from elbound.impl.linear_vae import LinearVAE, Weights, inner
 from elbound.impl.noise import RADEMACHER, THREE_POINT, TRUNCATED_GAUSSIAN, UNIFORM, Law
-from elbound.impl.trajectories import Sgd
+from elbound.impl.trajectories import Run, Sgd
 from elbound.properties.datasets import bundled
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Everywhere
@@ -176,3 +176,20 @@ class RunProblem:
 def up_to(bound: float) -> Everywhere:
     """A curve between zero and a sure bound."""
     return Everywhere(Interval.between(0.0, bound * (1 + ROUNDING)))
+
+
+class Planned(NamedTuple):
+    """A problem and how its steps are drawn."""
+
+    run: RunProblem
+    sgd: Sgd
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Latent and data dimension, batch size, importance samples."""
+        problem, sgd = self.run.problem, self.sgd
+        return problem.latent_dim, problem.data_dim, sgd.batch_size, sgd.importance_samples
+
+    def noisy(self, key: str, context: Context, stage: str) -> Run:
+        """The run with the noise of one stage."""
+        return Run(self.run.problem, self.run.start, self.sgd, context.stream(key, self.run.configuration, stage))

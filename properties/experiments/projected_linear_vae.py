@@ -1,16 +1,26 @@
 """SGD on a Linear VAE, projected onto a ball after each step, simulated; gradient mappings exact along each run."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from elbound.impl.trajectories import run_sgd
-from elbound.properties.experiment import Context, Experiment, Sample, Situation, Steps
-from elbound.properties.experiments.linear_vae_runs import LEAST, SHORT_GRADIENTS, SMALL, RunProblem, run_space, up_to
+from elbound.impl.trajectories import run_together
+from elbound.properties.experiment import Context, Sample, Situation, Steps
+from elbound.properties.experiments.linear_vae_runs import (
+    LEAST,
+    SHORT_GRADIENTS,
+    SMALL,
+    Planned,
+    RunProblem,
+    run_space,
+    up_to,
+)
+from elbound.properties.simulated import Draw, Simulated
 from elbound.properties.spaces import Configuration
 from elbound.theory.settings import PROJECTED_LINEAR_VAE_RUN
 from elbound.theory.symbols import C, Delta, L, mapping2, n, sigma2
 
 
-class ProjectedRun(Experiment):
+class ProjectedRun(Simulated[Planned]):
     """Projected runs; at a point of the ball the gradient mapping is no longer than the gradient."""
 
     key = "descent/projected-linear-vae"
@@ -27,25 +37,31 @@ class ProjectedRun(Experiment):
     }
     faults = {"noise forgotten in the record": "from the least value, B=8"}
 
-    def situation(self, configuration: Configuration, context: Context) -> Situation:
+    def plan(self, configuration: Configuration, context: Context) -> Planned:
         run = RunProblem.of(configuration, context)
+        return Planned(run, run.sgd(run.problem.smoothness_on_ball(run.radius), ball=run.radius))
+
+    def shape(self, plan: Planned) -> tuple[int, ...]:
+        return plan.shape
+
+    def situation(self, configuration: Configuration, context: Context) -> Situation:
+        run, sgd = self.plan(configuration, context)
         constant = run.problem.smoothness_on_ball(run.radius)
-        sgd = run.sgd(constant, ball=run.radius)
         values = {n: sgd.steps, C: sgd.step_size, L: constant, Delta: run.first_value - run.infimum}
         return Situation(values | run.parameters, run.facts)
 
-    def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Sample:
-        run = RunProblem.of(configuration, context)
-        sgd = run.sgd(run.problem.smoothness_on_ball(run.radius), ball=run.radius)
-        recorded = 0.0 if fault else 1.0
+    def draw(
+        self, plans: Sequence[Planned], context: Context, stage: str, replicates: tuple[int, int], fault: str = ""
+    ) -> list[dict[Any, Any]]:
+        runs = [x.noisy(self.key, context, stage) for x in plans]
+        found, recorded = [], 0.0 if fault else 1.0
+        for x in run_together(runs, replicates, device=context.device, block=context.block):
+            square, noise = (row.cpu().numpy() for row in (x.squared_gradient, x.noise_variance))
+            found.append({mapping2: Steps(square), sigma2: Steps(noise * recorded)})
+        return found
 
-        def draw(stage: str, first: int, count: int) -> dict[Any, Any]:
-            stream = context.stream(self.key, configuration, stage)
-            where: Any = {"device": context.device, "block": context.block}
-            found = run_sgd(run.problem, run.start, sgd, stream, (first, count), **where)
-            square, noise = (x.cpu().numpy() for x in (found.squared_gradient, found.noise_variance))
-            return {mapping2: Steps(square), sigma2: Steps(noise * recorded)}
-
+    def sample(self, plan: Planned, draw: Draw) -> Sample:
+        run, sgd = plan
         return Sample(draw, {mapping2: up_to(run.gradient**2), sigma2: up_to(run.noise(sgd))})
 
 

@@ -1,16 +1,26 @@
 """SGD on the unmodified Linear VAE until it leaves a ball, simulated; runs that leave contribute what they had."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from elbound.impl.trajectories import Sgd, run_stopped
-from elbound.properties.experiment import At, Context, Experiment, Sample, Situation, Steps
-from elbound.properties.experiments.linear_vae_runs import LEAST, SHORT_GRADIENTS, SMALL, RunProblem, run_space, up_to
+from elbound.impl.trajectories import Sgd, stop_together
+from elbound.properties.experiment import At, Context, Sample, Situation, Steps
+from elbound.properties.experiments.linear_vae_runs import (
+    LEAST,
+    SHORT_GRADIENTS,
+    SMALL,
+    Planned,
+    RunProblem,
+    run_space,
+    up_to,
+)
+from elbound.properties.simulated import Draw, Simulated
 from elbound.properties.spaces import Configuration
 from elbound.theory.settings import SMOOTH_ON_BALL, STOPPED_LINEAR_VAE_RUN
 from elbound.theory.symbols import C, Delta, Delta_sup, F, L, a, g3, g4, n, sigma2, sigma_sup2
 
 
-class StoppedRun(Experiment):
+class StoppedRun(Simulated[Planned]):
     """Runs that stop at their first weights outside the ball; the drawn |g|^3 and |g|^4 stand for their means."""
 
     key = "descent/stopped-linear-vae"
@@ -27,10 +37,16 @@ class StoppedRun(Experiment):
     }
     faults = {"noise forgotten in the record": "from the least value, B=8"}
 
-    def situation(self, configuration: Configuration, context: Context) -> Situation:
+    def plan(self, configuration: Configuration, context: Context) -> Planned:
         run = RunProblem.of(configuration, context)
+        return Planned(run, run.sgd(run.problem.smoothness_on_ball(run.radius)))
+
+    def shape(self, plan: Planned) -> tuple[int, ...]:
+        return plan.shape
+
+    def situation(self, configuration: Configuration, context: Context) -> Situation:
+        run, sgd = self.plan(configuration, context)
         constant = run.problem.smoothness_on_ball(run.radius)
-        sgd = run.sgd(constant)
         values = {
             n: sgd.steps,
             C: sgd.step_size,
@@ -41,20 +57,20 @@ class StoppedRun(Experiment):
         }
         return Situation(values | run.parameters, run.facts | {SMOOTH_ON_BALL})
 
-    def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Sample:
-        run = RunProblem.of(configuration, context)
-        sgd, recorded = run.sgd(run.problem.smoothness_on_ball(run.radius)), 0.0 if fault else 1.0
+    def draw(
+        self, plans: Sequence[Planned], context: Context, stage: str, replicates: tuple[int, int], fault: str = ""
+    ) -> list[dict[Any, Any]]:
+        runs, radii = [x.noisy(self.key, context, stage) for x in plans], [x.run.radius for x in plans]
+        found, recorded = [], 0.0 if fault else 1.0
+        for x in stop_together(runs, radii, replicates, device=context.device, block=context.block):
+            rows = (x.squared_gradient, x.noise_variance, x.sample_norm, x.first_value, x.last_value)
+            square, noise, drawn, begin, end = (row.cpu().numpy() for row in rows)
+            seen = {a: Steps(square), sigma2: Steps(noise * recorded), F: At({1: begin, len(square) + 1: end})}
+            found.append(seen | {g3: Steps(drawn**3 * recorded), g4: Steps(drawn**4 * recorded)})
+        return found
 
-        def draw(stage: str, first: int, count: int) -> dict[Any, Any]:
-            stream = context.stream(self.key, configuration, stage)
-            where: Any = {"device": context.device, "block": context.block}
-            found = run_stopped(run.problem, run.start, sgd, run.radius, stream, (first, count), **where)
-            rows = (found.squared_gradient, found.noise_variance, found.sample_norm)
-            square, noise, drawn = (x.cpu().numpy() for x in rows)
-            begin, end = (x.cpu().numpy() for x in (found.first_value, found.last_value))
-            seen = {a: Steps(square), sigma2: Steps(noise * recorded), F: At({1: begin, sgd.steps + 1: end})}
-            return seen | {g3: Steps(drawn**3 * recorded), g4: Steps(drawn**4 * recorded)}
-
+    def sample(self, plan: Planned, draw: Draw) -> Sample:
+        run, sgd = plan
         longest = _longest(run, sgd)
         begin, end = run.values_between(run.highest(_farthest(run, sgd)))
         ranges: dict[Any, Any] = {a: up_to(run.gradient**2), sigma2: up_to(run.noise(sgd))}

@@ -1,7 +1,12 @@
 """Claims at their bound: the laws have mean zero, nothing true is refuted, and what is false falls."""
 
+import json
 import math
+import re
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +14,9 @@ from scipy.integrate import quad
 from scipy.special import ndtr, ndtri
 from scipy.stats import norm
 
+from elbound.properties import run
+from elbound.properties.cli import main
+from elbound.properties.docket import PROFILES
 from elbound.properties.evidence import boundary
 from elbound.properties.evidence.betting import BoundedMeanZero, EProcess, MeanAtMostOne
 from elbound.properties.evidence.boundary import ONE_SIDED, TWO_SIDED, Law, campaign, peaks, slopes
@@ -98,3 +106,50 @@ def test_a_campaign_needs_a_claim_for_every_law_and_a_seed() -> None:
 def test_the_wealth_of_a_sure_winner_stays_finite() -> None:
     (peak,) = peaks(np.full((1, 400), 1000.0), slopes(ONE_SIDED[0]))
     assert math.log(boundary.CEILING) >= peak > math.log(boundary.CEILING) - math.log(64)
+
+
+# In a run
+
+
+def verified(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str, dict[str, Any]]:
+    """Exit code, what is printed, the page and the facts of a run on one cheap claim."""
+    words = [
+        "verify",
+        "smoothness/soft-clipping/below",
+        "--profile",
+        "quick",
+        "--workers",
+        "1",
+        "--output",
+        str(folder),
+    ]
+    code = main([*words, "--output", str(folder)])
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    return code, capsys.readouterr().out, page, json.loads((folder / "summary.json").read_text())["run"]
+
+
+def test_a_run_judges_claims_at_their_bound_where_its_profile_asks_for_it_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [name for name, x in PROFILES.items() if x.boundary_seeds] == ["thorough"]
+    code, said, page, facts = verified(tmp_path / "without", capsys)
+    assert (code, facts["boundary_judged"]) == (0, 0)
+    assert "exactly at their bound" not in said + page
+    assert "Chance of any false refutation in this run: at most" in said, "the achieved bound stands after each run"
+
+    monkeypatch.setitem(PROFILES, "quick", replace(PROFILES["quick"], boundary_seeds=2))
+    monkeypatch.setattr(run, "BOUNDARY_CLAIMS", 14)
+    code, said, page, facts = verified(tmp_path / "with", capsys)
+    assert (code, facts["boundary_judged"], facts["boundary_refuted"]) == (0, 28, 0)
+    assert "Claims exactly at their bound: 28 judged besides, none refuted." in said
+    assert "<dt>Claims exactly at their bound</dt><dd>28 judged, 0 refuted</dd>" in page
+
+    monkeypatch.setattr(boundary, "peaks", lambda stakes, bets: peaks(stakes + 0.2, bets))
+    code, said, page, facts = verified(tmp_path / "broken", capsys)
+    assert code == 1
+    fallen = facts["boundary_refuted"]
+    assert fallen > 1
+    loud = f"{fallen} true claims exactly at the bound were refuted: NO REFUTATION IN THIS RUN CAN BE TRUSTED"
+    assert loud in " ".join(said.split())
+    (title,) = re.findall("<h1>(.*?)</h1>", page, re.DOTALL)
+    assert loud in title

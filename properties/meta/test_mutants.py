@@ -2,24 +2,29 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 from sympy import Eq, Ge, Le, Max, Rational, Sum, sqrt
 
-from elbound.properties.campaign import Bench, replayed
+from elbound.properties.adversary import Effort
+from elbound.properties.campaign import Bench, climbs_of, replayed, run_task, tasks_of
 from elbound.properties.cli import main
 from elbound.properties.docket import Brief, Docket, docket_of
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Exact, Experiment, Sample, Situation, experiments
 from elbound.properties.mutants import CONSTANTS, FACTORS, STEPS, Family, ladder
+from elbound.properties.run import Place, carry_out
 from elbound.properties.spaces import Configuration, Linear, Space
+from elbound.properties.survivors import Seen, Target, in_turn, targets_of
 from elbound.properties.trial import NO_STRONGER, Trial
+from elbound.reports.ledger import Ledger
 from elbound.reports.power import by_family, power_tables, score, tally
 from elbound.reports.row import LADDER, UNDECIDED, Row, Verdict
 from elbound.reports.summary import summarise
@@ -338,6 +343,127 @@ def test_a_mutant_without_a_value_is_silent() -> None:
     assert [row.verdict for row in raised] == [Verdict.ERROR]
     summary = summarise(bench.finished(), bench.docket.entries(), {})
     assert summary["claims"][0]["configurations"]["error"] == 0, "an error of a mutant is none of the claim"
+
+
+# Climbs on what survived
+
+
+class Peak(Planted):
+    """The share rises from `low` to `high` at one place inside its axis, where few draws come."""
+
+    key = "peak"
+
+    def __init__(self, at: float, low: float, high: float) -> None:
+        super().__init__(at, 0.0, 1.0)
+        self.low, self.high = low, high
+
+    def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Any:
+        place = float(configuration["share"])
+        share = self.low + (self.high - self.low) / (1 + ((place - 0.731) / 0.01) ** 2)
+        return super().measure({**configuration, "share": share}, context)
+
+
+def climbed(experiment: Experiment, before: list[Row], effort: Effort, targets: Sequence[Target] = ()) -> list[Row]:
+    (found,) = targets_of(before).values()
+    bench = Bench(Brief("quick"), Docket((listed_in(experiment.setting),), (experiment,)), experiment)
+    bench.survivors(targets or found, effort)
+    return list(bench.finished())
+
+
+NINE_TENTHS = "coefficient: 3/2 as 27/20 in 3*r/2 on the right"
+
+
+def test_a_survivor_for_want_of_search_falls_to_its_own_climb_and_a_loose_one_is_not_climbed() -> None:
+    experiment = Peak(0.01, 0.4, 0.95)
+    before = rows_of(experiment)
+    assert reasons(ladder_of(before))[NINE_TENTHS] == "search"
+    after = climbed(experiment, before, Effort(400))
+    (fallen,) = (row for row in after if row.version == LADDER + NINE_TENTHS)
+    assert (fallen.verdict, fallen.origin) == (Verdict.REFUTED, "adversary")
+    found = ladder_of([*before, *after])
+    assert NINE_TENTHS not in reasons(found)
+    assert found["killed"] > ladder_of(before)["killed"]
+    # What is measured for one is looked at for all: this one has no climb of its own.
+    assert reasons(ladder_of(before))["constant: the bound over 1.1"] == "search"
+    assert "constant: the bound over 1.1" not in reasons(found)
+    # True where nothing comes nearer than 0.95 of the bound, however much is searched.
+    assert reasons(found)["constant: the bound over 1.05"] == "search"
+    others = rows_of(Planted(0.5, 0.4, 0.5))
+    (targets,) = targets_of(others).values()
+    sought = {name for name, reason in reasons(ladder_of(others)).items() if reason == "search"}
+    assert {x.version.removeprefix(LADDER) for x in targets} == sought
+    assert reasons(ladder_of(others))["constant: the bound over 1.5"] == "loose"
+
+
+def test_climbs_on_survivors_repeat_themselves_whatever_came_first() -> None:
+    experiment = Peak(0.01, 0.4, 0.95)
+    before = rows_of(experiment)
+    assert targets_of(before) == targets_of(before[::-1])
+    (targets,) = targets_of(before).values()
+    one, other = climbed(experiment, before, Effort(40)), climbed(experiment, before, Effort(40), targets[::-1])
+    assert sorted(map(repr, one)) == sorted(map(repr, other))
+
+
+def test_climbs_on_survivors_measure_no_more_than_they_may_and_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[Configuration] = []
+    measure = Peak.measure
+
+    def counted(self: Peak, configuration: Configuration, context: Context, fault: str = "") -> Any:
+        measured.append(configuration)
+        return measure(self, configuration, context, fault)
+
+    experiment = Peak(0.01, 0.4, 0.95)
+    before = rows_of(experiment)
+    monkeypatch.setattr(Peak, "measure", counted)
+    climbed(experiment, before, Effort(25))
+    assert 0 < len(measured) <= 25
+    assert not [x for xs in targets_of(before).values() for y in xs for x in y.seen if x.configuration in measured]
+
+
+def test_what_breaks_in_a_climb_on_a_survivor_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = Peak(0.01, 0.4, 0.95)
+    before = rows_of(experiment)
+
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("nothing can be measured")
+
+    monkeypatch.setattr(Peak, "measure", broken)
+    after = climbed(experiment, before, Effort(20))
+    assert {(row.verdict, row.reason) for row in after} == {(Verdict.ERROR, "RuntimeError: nothing can be measured")}
+    assert {row.version for row in after} == {""}
+
+
+def test_the_closest_of_each_family_is_climbed_first_and_a_constant_never() -> None:
+    def target(version: str, ratio: float) -> Target:
+        return Target("planted", f"{LADDER}{version}", (Seen({"share": 0.5}, ratio), Seen({"share": 0.4}, ratio / 2)))
+
+    constant = target("constant: the bound over 2", 0.99)
+    powers = [target(f"power: {name}", ratio) for name, ratio in (("a", 0.3), ("b", 0.8), ("c", 0.5))]
+    term = target("dropped term: d", 0.6)
+    assert [x.closest for x in in_turn([constant, *powers, term])] == [0.8, 0.6, 0.5, 0.3]
+
+
+def test_a_default_run_climbs_survivors_after_everything_else_and_resumes_without_doing_it_again(
+    tmp_path: Path,
+) -> None:
+    brief = Brief(patterns=("smoothness/deep-layerwise/activation",))
+    place, console = Place(tmp_path), Console(quiet=True)
+    carry_out(brief, place, count=1, resume=False, console=console)
+    with Ledger.open(place.ledger, readonly=True) as ledger:
+        finished, rows = ledger.finished_tasks(), list(ledger.rows())
+    (name,) = (x for x in finished if "survivors" in x)
+    first = [row for x in tasks_of(brief) for row in run_task(brief, x).rows]
+    (task,) = climbs_of(brief, lambda claim: (row for row in first if row.claim == claim))
+    assert task.name == name
+    fallen = [row for row in run_task(brief, task).rows if row.verdict is Verdict.REFUTED]
+    assert fallen
+    assert {row.to_json() for row in fallen} <= {row.to_json() for row in rows}
+    assert {repr(replayed(brief, row)) for row in fallen} == {repr(row) for row in fallen}
+    summary = carry_out(brief, place, count=1, resume=True, console=console)
+    with Ledger.open(place.ledger, readonly=True) as ledger:
+        assert (ledger.finished_tasks(), len(list(ledger.rows()))) == (finished, len(rows))
+    survivors = reasons(summary["claims"][0]["mutants"]["ladder"])
+    assert not {row.version.removeprefix(LADDER) for row in fallen} & survivors.keys()
 
 
 def test_rows_of_mutants_replay_bit_for_bit() -> None:

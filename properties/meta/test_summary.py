@@ -265,7 +265,9 @@ def test_names_cannot_steer_the_terminal() -> None:
 @pytest.mark.parametrize("terminal", [True, False])
 def test_progress_counts_tasks_and_tells_what_was_not_asked_for(terminal: bool) -> None:
     console = Printed(terminal=terminal)
-    with Progress(40, console) as progress:
+    with Progress(console) as progress:
+        progress.expect(30)
+        progress.expect(10)
         for task in range(40):
             progress.finish(f"[task] {task}", [synthetic.row("a", task), synthetic.fallen("a", "wrong: half", task)])
         progress.finish("last", [synthetic.fallen("a", "", 3, expected=False, ratio=math.inf)])

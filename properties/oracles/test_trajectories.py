@@ -7,6 +7,7 @@ import platform
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,17 @@ from elbound.impl import device as devices
 from elbound.impl import noise, trajectories
 from elbound.impl.clipping import clip, pull_back, unclip
 from elbound.impl.linear_vae import LinearVAE, Weights, inner
-from elbound.impl.trajectories import Sgd, StoppedTrajectory, Trajectory, iterates, run_sgd, run_stopped
+from elbound.impl.trajectories import (
+    Run,
+    Sgd,
+    StoppedTrajectory,
+    Trajectory,
+    iterates,
+    run_sgd,
+    run_stopped,
+    run_together,
+    stop_together,
+)
 
 STREAM = noise.Stream.named("trajectories", 3)
 DATA = torch.tensor([[1.0, -0.5, 0.2], [0.3, 0.8, -1.1], [-0.7, 0.1, 0.4], [0.2, 0.2, 0.9]], dtype=torch.float64)
@@ -186,6 +197,61 @@ def test_exact_quantities_are_the_same_however_many_iterates_are_taken_at_once(
     for left, right in zip(columns(together), columns(one_by_one), strict=True):
         # Square roots and sums are rounded once each, wherever they stand.
         assert torch.equal(left, right)
+
+
+def company(name: str) -> list[Run]:
+    """Runs of one shape that differ in all else: data and their number, start, steps, law, sampling, radii."""
+    first = VARIANTS[name]
+    few = LinearVAE(DATA[:3], 0.7, 1.4, torch.tensor([0.2, 0.9], dtype=torch.float64))
+    start = Weights(START.encoder * 0.5, -START.decoder)
+    clip, ball = (None if x is None else 1.3 * x for x in (first.clip_radius, first.ball_radius))
+    other = replace(
+        first, steps=first.steps + 9, step_size=0.07, law=noise.RADEMACHER, clip_radius=clip, ball_radius=ball
+    )
+    return [
+        Run(PROBLEM, START, first, STREAM),
+        Run(few, start, replace(other, with_replacement=not first.with_replacement), noise.Stream(11)),
+        Run(PROBLEM, start, replace(first, steps=1), noise.Stream(12)),
+        Run(few, START, other, STREAM),
+    ]
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_runs_side_by_side_are_each_to_the_bit_what_they_are_alone(name: str) -> None:
+    runs = company(name)
+    for run, found in zip(runs, run_together(runs, (5, 21), block=8), strict=True):
+        alone = run_sgd(*run, (5, 21), block=8)
+        for left, right in zip(columns(found), columns(alone), strict=True):
+            assert torch.equal(left, right)
+
+
+def test_runs_side_by_side_leave_their_balls_as_they_do_alone() -> None:
+    runs = [x._replace(sgd=replace(x.sgd, step_size=0.3)) for x in company("plain")]
+    radii = [0.9, 1.2, 0.85, 1.0]
+    left = 0
+    for run, radius, found in zip(runs, radii, stop_together(runs, radii, (5, 21), block=8), strict=True):
+        alone = run_stopped(*run[:3], radius, run.stream, (5, 21), block=8)
+        left += int((found.steps_inside < run.sgd.steps).sum())
+        for name, value in vars(found).items():
+            pairs = zip(value, getattr(alone, name), strict=True)
+            assert all(torch.equal(one, other) for one, other in pairs), name
+    assert left > 0, "some runs leave"
+
+
+@pytest.mark.parametrize("changed", [{"batch_size": 3}, {"importance_samples": 5}, {"clip_radius": 2.0}])
+def test_runs_of_other_shapes_do_not_go_side_by_side(changed: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="allowed: one shape"):
+        run_together([Run(PROBLEM, START, x, STREAM) for x in (PLAIN, replace(PLAIN, **changed))], (0, 2))
+
+
+def test_noise_is_the_same_however_many_steps_are_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for sgd in VARIANTS.values():
+        monkeypatch.undo()
+        together = run_sgd(PROBLEM, START, sgd, STREAM, (0, 9))
+        monkeypatch.setattr(trajectories, "DRAWN", 1)
+        one_by_one = run_sgd(PROBLEM, START, sgd, STREAM, (0, 9))
+        for left, right in zip(columns(together), columns(one_by_one), strict=True):
+            assert torch.equal(left, right)
 
 
 def test_a_run_of_single_draws_is_the_plain_loop() -> None:
