@@ -34,13 +34,13 @@ class Bet:
     swapped: bool = False
     variance: float | None = None  # of the left side of an equality, where it is known
 
-    @staticmethod
-    def on(claim: Claim, enclosed: Evaluation, variance: float | None) -> "Bet":
+    @classmethod
+    def on(cls, claim: Claim, enclosed: Evaluation, variance: float | None) -> "Bet":
         left, right = single(enclosed(claim.left)), single(enclosed(claim.right))
         swapped = isinstance(claim.relation, Ge)
         if swapped:
-            return Bet(claim, right, left, swapped=True)
-        return Bet(claim, left, right, variance=None if claim.observed(claim.right) else variance)
+            return cls(claim, right, left, swapped=True)
+        return cls(claim, left, right, variance=None if claim.observed(claim.right) else variance)
 
     @property
     def two_sided(self) -> bool:

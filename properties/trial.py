@@ -379,11 +379,11 @@ class _Look:
     swapped: bool
     two_sided: bool
 
-    @staticmethod
-    def of(relation: Relational, left: float, right: float) -> "_Look":
+    @classmethod
+    def of(cls, relation: Relational, left: float, right: float) -> "_Look":
         if not (math.isfinite(left) and math.isfinite(right)):
             raise ValueError(f"the sides are {left:.6g} and {right:.6g}; finite numbers are needed")
-        return _Look(left, right, isinstance(relation, Ge), isinstance(relation, Eq))
+        return cls(left, right, isinstance(relation, Ge), isinstance(relation, Eq))
 
     @property
     def excess(self) -> float:
