@@ -15,7 +15,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from multiprocessing import connection
+from multiprocessing import connection, forkserver
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +127,7 @@ def workers(brief: Brief, count: int, notes: Path) -> Iterator[ProcessPoolExecut
     climbs = ["scipy.stats"] if PROFILES[brief.profile].adversary else []
     context.set_forkserver_preload(["elbound.properties.ready", *climbs])
     terms = (brief.context.device, notes, brief.limit)
+    _start_server()
     with _broken_pipes_told():
         pool = ProcessPoolExecutor(count, mp_context=context, initializer=serve, initargs=terms)
         try:
@@ -138,6 +139,15 @@ def workers(brief: Brief, count: int, notes: Path) -> Iterator[ProcessPoolExecut
             raise
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _start_server() -> None:
+    """Starts the process that workers are forked from; while it loads what they need, an interrupt is not for it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager
