@@ -15,7 +15,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from multiprocessing import connection, forkserver
+from multiprocessing import connection, forkserver, resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +125,7 @@ def workers(brief: Brief, count: int, notes: Path) -> Iterator[ProcessPoolExecut
     """
     context = multiprocessing.get_context("forkserver")
     climbs = ["scipy.stats"] if PROFILES[brief.profile].adversary else []
-    context.set_forkserver_preload(["elbound.properties.ready", *climbs])
+    context.set_forkserver_preload(["elbound.properties.interruptible", "elbound.properties.ready", *climbs])
     terms = (brief.context.device, notes, brief.limit)
     _start_server()
     with _broken_pipes_told():
@@ -142,7 +142,8 @@ def workers(brief: Brief, count: int, notes: Path) -> Iterator[ProcessPoolExecut
 
 
 def _start_server() -> None:
-    """Starts the process that workers are forked from; while it loads what they need, an interrupt is not for it."""
+    """Starts the process that workers are forked from; until its first import an interrupt is held back from it."""
+    resource_tracker.ensure_running()  # by itself: it takes the mask away
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         forkserver.ensure_running()
