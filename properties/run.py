@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from multiprocessing import connection
+from multiprocessing import connection, forkserver, resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -126,8 +126,9 @@ def workers(brief: Brief, count: int, notes: Path) -> Iterator[ProcessPoolExecut
     """
     context = multiprocessing.get_context("forkserver")
     climbs = ["scipy.stats"] if PROFILES[brief.profile].adversary else []
-    context.set_forkserver_preload(["elbound.properties.ready", *climbs])
+    context.set_forkserver_preload(["elbound.properties.interruptible", "elbound.properties.ready", *climbs])
     terms = (brief.context.device, notes, brief.limit)
+    _start_server()
     with _broken_pipes_told():
         pool = ProcessPoolExecutor(count, mp_context=context, initializer=serve, initargs=terms)
         try:
@@ -139,6 +140,16 @@ def workers(brief: Brief, count: int, notes: Path) -> Iterator[ProcessPoolExecut
             raise
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _start_server() -> None:
+    """Starts the process that workers are forked from; until its first import an interrupt is held back from it."""
+    resource_tracker.ensure_running()  # by itself: it takes the mask away
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

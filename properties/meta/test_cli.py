@@ -4,6 +4,7 @@ Every run is a process of its own. The long ones are all started at the first te
 the many short ones are forks of a process that has imported everything already, since most of their time is imports.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -317,8 +318,8 @@ class Cut:
     rows: list[str]
 
 
-def cut(folder: Path, workers: int, end: Callable[[int], None]) -> Cut:
-    """Starts a run in a process group of its own, and ends it once a task is finished.
+def cut(folder: Path, workers: int, end: Callable[[int], None], *, at_once: bool = False) -> Cut:
+    """Starts a run in a process group of its own, and ends it once a task is finished, or before its workers are there.
 
     Returns only when every process of the run has let go of its output, so that none is left behind.
     """
@@ -333,11 +334,19 @@ def cut(folder: Path, workers: int, end: Callable[[int], None]) -> Cut:
         start_new_session=True,
     )
     output, deadline = folder / "elbound-report", time.monotonic() + TIMEOUT
-    while not tasks_of(output) and process.poll() is None and time.monotonic() < deadline:
+    while (
+        not (begun(output) if at_once else tasks_of(output)) and process.poll() is None and time.monotonic() < deadline
+    ):
         time.sleep(0.02)
     end(process.pid)
     out, err = process.communicate(timeout=TIMEOUT)
     return Cut(Said(process.returncode, out, err), tasks_of(output), [row.to_json() for row in rows_of(output)])
+
+
+def begun(output: Path) -> bool:
+    with contextlib.suppress(LedgerError), Ledger.open(output / "ledger.sqlite", readonly=True):
+        return True
+    return False
 
 
 def kill(pid: int) -> None:
@@ -371,6 +380,7 @@ class Runs:
             }.items()
         }
         self._cuts = {name: pool.submit(cut, self.folder(name), *how) for name, how in CUTS.items()}
+        self._cuts["at once"] = pool.submit(cut, self.folder("at once"), 2, interrupt, at_once=True)
 
     def folder(self, name: str) -> Path:
         """A user's folder."""
@@ -560,8 +570,9 @@ def test_a_run_that_was_cut_short_leaves_whole_tasks_and_no_process(runs: Runs, 
         assert not ledger.closed
 
 
-def test_an_interrupt_is_answered_in_one_line(runs: Runs) -> None:
-    said = runs.cut("interrupted").said
+@pytest.mark.parametrize("name", ["interrupted", "at once"])
+def test_an_interrupt_is_answered_in_one_line(runs: Runs, name: str) -> None:
+    said = runs.cut(name).said
     assert "interrupted" in refusal(replace(said, out=""))
     assert "--resume" in said.err
     assert "elbound-report/ledger.sqlite" in said.err
