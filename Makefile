@@ -26,6 +26,7 @@ bench: $(VENV)/.ready
 	$(BIN)/python -m elbound.properties.benchmarks.tangent_gram
 	$(BIN)/python -m elbound.properties.benchmarks.deep_step
 	$(BIN)/python -m elbound.properties.benchmarks.adversary
+	$(BIN)/python -m elbound.properties.benchmarks.generation
 	$(BIN)/python -m elbound.properties.benchmarks.refutation_time
 
 # Changes the source of what decides a verdict in place, one mutant after another, and puts it back: commit first.
