@@ -1,7 +1,5 @@
 """`elbound new`, and what `show` and `list` tell of a setting: enough to write a claim by."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +23,16 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return capsys.readouterr().out
 
 
-def test_a_new_analysis_is_judged_as_it_is(tmp_path: Path) -> None:
+def test_a_new_analysis_is_judged_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = write_new("my_first", tmp_path)
     (listed,) = read_analysis(path, 60.0).listed
     assert listed.name == "my_first"
     assert listed.title.startswith("The importance-weighted bound")
-    words = [sys.executable, "-m", "elbound.properties", "check", path.name, "--profile", "quick", "--workers", "1"]
-    run = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    assert run.returncode == 0, run
-    assert "none refuted; 1 of 1 wrong version was refuted" in run.stdout
+    monkeypatch.chdir(tmp_path)
+    told = said(capsys, "check", path.name, "--profile", "quick", "--workers", "1")
+    assert "none refuted; 1 of 1 wrong version was refuted" in told
 
 
 def test_a_new_analysis_never_overwrites(tmp_path: Path) -> None:

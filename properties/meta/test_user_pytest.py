@@ -74,11 +74,9 @@ def test_there_is_a_test_for_each_claim_and_experiment_and_each_wrong_version(fo
 
 def test_tests_pass_and_fail_in_two_processes_with_a_report_and_junit(folder: Path) -> None:
     chosen = ("-k", "near or falls or problem", "-n", "2", "--junitxml", "out.xml", "--elbound-report", "told")
-    gone = {
-        **summarise(*synthetic.clean(), synthetic.RUN),
-        "claims": [{**summarise(*synthetic.clean(), synthetic.RUN)["claims"][0], "key": "mine/gone"}],
-    }
-    write_summary(gone, folder / "before.json")
+    before = summarise(*synthetic.clean(), synthetic.RUN)
+    gone = {**before["claims"][0], "key": "mine/gone"}
+    write_summary({**before, "claims": [gone]}, folder / "before.json")
     run = pytest_in(folder, "mine.py", *chosen, "--elbound-baseline", "before.json")
     assert run.returncode == 1, run.stdout + run.stderr
     assert "elbound baseline: mine/gone: vanished: supported, now -, worse\n" in run.stdout
