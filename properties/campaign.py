@@ -72,15 +72,26 @@ def tasks_of(brief: Brief) -> list[Task]:
             continue
         others.append(Task(experiment.key, "instances"))
         if docket.plants(experiment):
-            tried = [fault_of(experiment, name) not in brief.without for name in experiment.faults]
-            others += [Task(experiment.key, "fault", j) for j, able in enumerate(tried) if able]
+            others += [Task(experiment.key, "fault", j) for j in range(len(experiment.faults))]
         examples = math.ceil(profile.examples * experiment.share)
         searches += [Task(experiment.key, "search", j) for j in range(math.ceil(examples / (PARTS * EXAMPLES)))]
         climbs = math.ceil(profile.adversary * experiment.share) >= GENERATION
         if climbs and any(_attackable(x.claim) for x in docket.trying(experiment)):
             others.append(Task(experiment.key, "adversary"))
     heavy = {experiment.key: -experiment.share for experiment in docket.experiments}
-    return sorted(searches + others, key=lambda task: (-heavy[task.experiment], task.name))
+    tasks = (task for task in searches + others if able(brief, task))
+    return sorted(tasks, key=lambda task: (-heavy[task.experiment], task.name))
+
+
+def able(brief: Brief, task: Task) -> bool:
+    """Whether nothing that a task needs is left out of the brief."""
+    docket = docket_of(brief)
+    experiment = next((x for x in docket.experiments if x.key == task.experiment), None)
+    if experiment is None or not docket.trying(experiment):
+        return False
+    if task.kind != "fault":
+        return True
+    return docket.plants(experiment) and fault_of(experiment, list(experiment.faults)[task.part]) not in brief.without
 
 
 def fault_of(experiment: Experiment, fault: str) -> str:

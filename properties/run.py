@@ -25,7 +25,7 @@ from rich.console import Console
 
 from elbound import __version__
 from elbound.impl.device import deterministic, keep_memory
-from elbound.properties.campaign import Outcome, Task, climbs_of, outcomes, run_task, tasks_of
+from elbound.properties.campaign import Outcome, Task, able, climbs_of, outcomes, run_task, tasks_of
 from elbound.properties.docket import PROFILES, BadInput, Brief, analysis_of, docket_of, papers
 from elbound.properties.evidence.boundary import campaign
 from elbound.properties.evidence.budget import Budget
@@ -185,8 +185,7 @@ def judging(brief: Brief, tasks: Sequence[Task], count: int) -> Generator[Outcom
                     raise
                 yield from (Outcome(Task(name, STOPPED), rows_of(x, brief), 0, 0) for name, x in stopped.items())
                 brief = replace(brief, without=(*brief.without, *stopped))
-        able = {x.key for x in docket_of(brief).experiments if docket_of(brief).trying(x)}
-        waiting = [task for task in waiting if task.experiment in able]
+        waiting = [task for task in waiting if able(brief, task)]
 
 
 def rows_of(stopped: Stopped, brief: Brief) -> tuple[Row, ...]:
