@@ -16,7 +16,8 @@ import numpy as np
 from elbound.properties.adversary import GENERATION, Effort, Point, opening
 from elbound.properties.campaign import Bench
 from elbound.properties.docket import PROFILES, Brief, docket_of
-from elbound.properties.experiment import Context, Experiment, experiments
+from elbound.properties.evidence.budget import Budget
+from elbound.properties.experiment import Context, Experiment, Sample, experiments
 from elbound.properties.run import prepare
 from elbound.properties.simulated import Simulated
 from elbound.properties.spaces import Axis, Choice, Count
@@ -52,7 +53,8 @@ def simulate(experiment: Experiment) -> None:
     for points in generations(experiment):
         for way in experiment.generation([experiment.space.configuration(p) for p in points], Context()):
             sample = way()
-            sample.draw("screen", 0, 256)  # type: ignore[union-attr]
+            assert isinstance(sample, Sample)
+            sample.draw("screen", 0, Budget().screen_replicates)
 
 
 def attack(experiment: Experiment) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from elbound.properties.meta.own_squares import SQUARES
 from elbound.reports.ledger import Ledger
 from elbound.reports.row import Row, Verdict
 
@@ -69,31 +70,9 @@ while True:
     pass
 """
 )
-OWN = """
-from sympy import Le, Sum, Symbol, symbols
-from elbound.properties.evidence.intervals import Interval
-from elbound.properties.experiment import Exact, Experiment, Situation
-from elbound.properties.spaces import Linear, Space
-from elbound.theory.claim import Claim, Setting
-
-x, y = symbols("x y", positive=True)
-SQUARE = Setting("square", "the square of a number", (x,), (y,))
-
-
-class Squares(Experiment):
-    key = "own/squares"
-    title = "a square in floating point"
-    setting = SQUARE
-    space = Space((Linear("x", 0.1, 0.9),))
-    instances = {"a half": {"x": 0.5}}
-
-    def situation(self, configuration, context):
-        return Situation({x: configuration["x"]})
-
-    def measure(self, configuration, context, fault=""):
-        return Exact({y: Interval.around(configuration["x"] ** 2, 1e-15)})
-
-
+OWN = (
+    SQUARES
+    + """
 class Raises(Squares):
     key = "own/raises"
 
@@ -120,8 +99,9 @@ squares, raises, endless, keyless = Squares(), Raises(), Endless(), Keyless()
 BELOW = Claim(SQUARE, Le(y, x))
 LONG = Claim(SQUARE, Le(y, x + Sum(y**2, (Symbol("j", integer=True), 1, 10**9))))
 """
+)
 FAULTY = (
-    OWN[: OWN.index("class Raises")]
+    SQUARES
     + """
 class Faulty(Squares):
     key = "own/faulty"

@@ -395,6 +395,12 @@ def test_a_survivor_for_want_of_search_falls_to_its_own_climb_and_a_loose_one_is
     assert reasons(ladder_of(others))["constant: the bound over 1.5"] == "loose"
 
 
+def test_a_survivor_is_climbed_on_the_experiment_where_it_came_closest() -> None:
+    before = rows_of(Peak(0.01, 0.4, 0.95))
+    farther = [replace(row, experiment="farther", ratio=row.ratio / 2) for row in before if row.ratio is not None]
+    assert targets_of([*farther, *before]) == targets_of(before)
+
+
 def test_climbs_on_survivors_repeat_themselves_whatever_came_first() -> None:
     experiment = Peak(0.01, 0.4, 0.95)
     before = rows_of(experiment)

@@ -4,6 +4,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from elbound.properties.meta import synthetic
 from elbound.reports.row import Entry, Row, Verdict
 from elbound.reports.summary import (
     exit_code,
+    fell,
     headline,
     smallest_of,
     strongest_of,
@@ -92,6 +94,15 @@ def test_wrong_versions_do_not_touch_the_verdict_and_are_killed_only_by_a_refute
     ]
     assert all(m["killed"] for m in sharp["mutants"]["named"])
     assert claim_of(summary, "landscape/infimum")["mutants"]["named"] == [{"name": "survivor", "killed": False}]
+
+
+def test_a_planted_fault_is_noticed_only_where_every_experiment_that_has_it_shows_it() -> None:
+    shown, hidden = judged(Verdict.REFUTED, Verdict.SUPPORTED)
+    elsewhere = replace(hidden, experiment="another")
+    assert fell("fault: x", [shown, hidden])
+    assert not fell("fault: x", [shown, elsewhere])
+    assert fell("fault: x", [shown, elsewhere, replace(shown, experiment="another")])
+    assert fell("wrong: x", [shown, elsewhere])
 
 
 def test_a_wrong_version_that_no_row_judged_survives_and_one_that_only_rows_name_is_listed() -> None:

@@ -15,6 +15,7 @@ import pytest
 from elbound.properties.campaign import run_task, tasks_of
 from elbound.properties.docket import docket_of
 from elbound.properties.meta import synthetic
+from elbound.properties.meta.own_squares import SQUARES
 from elbound.properties.plugin import Gathering, is_analysis
 from elbound.properties.run import facts_of
 from elbound.properties.testing import AnalysisFile, brief_of, held_to
@@ -93,36 +94,21 @@ def test_tests_pass_and_fail_in_two_processes_with_a_report_and_junit(folder: Pa
     assert "elbound report: told/index.html" in run.stdout
 
 
-SQUARES = """
-from sympy import Le, symbols
-from elbound.properties.evidence.intervals import Interval
-from elbound.properties.experiment import Exact, Experiment, Situation
-from elbound.properties.spaces import Linear, Space
-from elbound.theory.claim import Claim, Setting
-
-x, y = symbols("x y", positive=True)
-SQUARE = Setting("square", "the square of a number", (x,), (y,))
-
-
-class Squares(Experiment):
-    key = "own/squares"
-    title = "a square in floating point"
-    setting = SQUARE
-    space = Space((Linear("x", 0.1, 0.9),))
-    instances = {"a half": {"x": 0.5}}
+PLANTED = (
+    SQUARES
+    + """
+class Planted(Squares):
     faults = {"root": "a half", "nothing": "a half"}
-
-    def situation(self, configuration, context):
-        return Situation({x: configuration["x"]})
 
     def measure(self, configuration, context, fault=""):
         return Exact({y: Interval.around(configuration["x"] ** (0.5 if fault == "root" else 2), 1e-15)})
 
 
-squares = Squares()
+squares = Planted()
 BELOW = Claim(SQUARE, Le(y, x), wrong={"square": Le(y, x**3)})
 WEAK = Claim(SQUARE, Le(y, 2 * x))
 """
+)
 
 
 @dataclass(frozen=True)
@@ -141,7 +127,7 @@ class Session:
 @pytest.fixture(scope="module")
 def squares(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Session:
     file = tmp_path_factory.mktemp("squares") / "squares.py"
-    file.write_text(SQUARES)
+    file.write_text(PLANTED)
     brief = brief_of(pytestconfig, str(file))
     rows = [row for task in tasks_of(brief) for row in run_task(brief, task).rows]
     found = run_of(summarise(rows, docket_of(brief).entries(), facts_of(brief)))
@@ -196,7 +182,7 @@ def test_two_files_of_one_name_have_a_report_each_and_no_file_takes_the_place_of
 ) -> None:
     twin = tmp_path / "elsewhere" / "squares.py"
     twin.parent.mkdir()
-    twin.write_text(SQUARES)
+    twin.write_text(PLANTED)
     gathering = Gathering(squares.config, str(tmp_path / "told"), None)
     gathering.kept = {str(squares.file): squares.kept, str(twin): squares.kept}
     session = SimpleNamespace(exitstatus=0)
