@@ -337,10 +337,9 @@ class Trial:
             *_halves(grid, values, series.scatter), band=_band(claim.relation, exponent, rising=rising)
         )
         slopes = [-slope for slope in verdict.slopes]
-        # Finite data cannot speak of a limit: the most that is said is "consistent", with the local slopes beside it.
-        word = "inconsistent" if verdict.inconsistent else "consistent"
+        word = Verdict.INCONSISTENT if verdict.inconsistent else Verdict.CONSISTENT
         return Judgement(
-            Verdict.CONSISTENT,
+            word,
             reason=f"slope {word} (approximate), local slopes {', '.join(f'{slope:.3f}' for slope in slopes)}",
             left=slopes[-1],
             right=-exponent,

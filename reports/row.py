@@ -27,11 +27,15 @@ from elbound.reports.document import (
 
 
 class Verdict(enum.StrEnum):
-    """What became of one claim in one configuration."""
+    """What became of one claim in one configuration.
+
+    Inconsistent: the slopes that were measured contradict the claimed rate, approximately; finite data cannot refute it.
+    """
 
     SUPPORTED = "supported"
     CONSISTENT = "consistent"
     REFUTED = "refuted"
+    INCONSISTENT = "inconsistent"
     ASSUMPTION_NOT_MET = "assumption not met"
     ERROR = "error"
 
@@ -39,7 +43,7 @@ class Verdict(enum.StrEnum):
 LADDER = "ladder: "  # begins the version of a row about a mutant; its family and name follow
 UNDECIDED = "not decided at this resolution"  # the reason of a mutant's row where the evidence fell short
 
-JUDGED = frozenset({Verdict.SUPPORTED, Verdict.CONSISTENT, Verdict.REFUTED})
+JUDGED = frozenset({Verdict.SUPPORTED, Verdict.CONSISTENT, Verdict.REFUTED, Verdict.INCONSISTENT})
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,20 @@ from elbound.theory.symbols import ALPHABET, LATEX
 
 
 class Standing(enum.StrEnum):
-    """What vouches for a claim."""
+    """What vouches for a claim.
+
+    Proved: a proof stands beside it. Identity: an equality that follows from the definitions of the model as trained or
+    sampled. Identity of the code: it holds at any weights by algebra, so it checks the implementation and is no evidence
+    for a paper's sentence. Asymptotic: proved for a limit. Measured: a regularity that was observed and holds on what is
+    searched here, without a proof. Recalled: known to us from the literature, not read again. Reconstructed: our best
+    reading of a statement that we have not seen in full. Conjecture: none of these.
+    """
 
     PROVED = "proved"
     IDENTITY = "identity"
+    CODE = "identity of the code"
     ASYMPTOTIC = "asymptotic"
+    MEASURED = "measured"
     RECALLED = "recalled"
     RECONSTRUCTED = "reconstructed"
     CONJECTURE = "conjecture"
@@ -111,6 +120,9 @@ class Claim:
             if not isinstance(relation, Le | Ge | Eq):
                 raise ClaimError(f"{where}: {relation!r} is not a relation <=, >= or = left open by sympy")
             self._check_symbols(where, relation)
+        if self.standing is Standing.CODE and self.papers:
+            sentence = next(iter(self.papers))
+            raise ClaimError(f"papers: {sentence!r} beside an identity of the code, which holds at any weights")
         if self.attained and isinstance(self.relation, Eq):
             raise ClaimError(f"attained: {self.attained} beside an equality; only inequalities have a ratio to attain")
         for definition in self.where.values():
