@@ -1,12 +1,8 @@
-"""Data sets as float64 arrays [N, d]: bundled, generated from a key, or read from a user's file."""
+"""Data sets as float64 arrays [N, d]: bundled or generated from a key."""
 
-import csv
-import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import cache
-from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -15,22 +11,6 @@ from scipy.special import ndtri
 
 Table = Float[np.ndarray, "N d"]
 Maker = Callable[[int, int, int], Table]
-
-LARGEST_MAGNITUDE = 1e6
-FEWEST_ROWS = 3
-
-
-@dataclass(frozen=True)
-class UserData:
-    """A user's table: its name, read-only float64 values [N, d], the SHA-256 of shape and values, its rows' numbers.
-
-    The numbers are those by which messages speak of the rows: counted from 1, or the lines of a .csv.
-    """
-
-    name: str
-    values: Table
-    digest: str
-    rows: tuple[int, ...]
 
 
 def digits(count: int, dim: int, seed: int = 0) -> Table:
@@ -148,101 +128,6 @@ def select(values: Table, count: int, dim: int, seed: int) -> Float[np.ndarray, 
     kept = np.sort(np.argsort(-values.var(axis=0), kind="stable")[:dim])
     part: Table = values[_shuffle(len(values), seed, stream=1)[:count]][:, kept]
     return part
-
-
-def read(path: str | Path) -> UserData:
-    """A user's table from .npy (never unpickled) or .csv (numbers between commas, at most one header line).
-
-    ValueError, one line with file, place and allowed range, on: a missing or unreadable file, another suffix,
-    entries that are not real numbers, other than two axes, fewer than 3 rows, NaN or infinity, magnitudes
-    above 1e6, a constant column. Rows and columns are counted from 1; the rows of a .csv are its lines.
-    """
-    path = Path(path)
-    if path.suffix not in _READERS:
-        raise ValueError(f"data file {path.name!r}: suffix {path.suffix!r} must be one of {', '.join(_READERS)}")
-    try:
-        raw, rows = _READERS[path.suffix](path)
-    except FileNotFoundError:
-        raise ValueError(f"data file {str(path)!r} does not exist") from None
-    except (OSError, EOFError, MemoryError, OverflowError, UnicodeError, csv.Error) as reason:
-        raise ValueError(f"data file {path.name!r} cannot be read: {_line(reason)}") from None
-    _check(f"data file {path.name!r}", raw, rows)
-    values = np.ascontiguousarray(raw, dtype=np.float64)
-    values.setflags(write=False)
-    return UserData(path.stem, values, _digest(values), tuple(rows[: len(values)]))
-
-
-def _read_npy(path: Path) -> tuple[np.ndarray, Sequence[int]]:
-    with path.open("rb") as file:
-        try:
-            raw = np.lib.format.read_array(file, allow_pickle=False)
-        except ValueError as reason:
-            raise ValueError(
-                f"data file {path.name!r} must be a plain numeric .npy array, not objects or another format:"
-                f" {_line(reason)}"
-            ) from None
-    return raw, range(1, raw.size + 1)
-
-
-def _read_csv(path: Path) -> tuple[np.ndarray, Sequence[int]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, strict=True)
-        lines = [(reader.line_num, cells) for cells in reader if cells]
-    if lines and not any(_is_number(cell) for cell in lines[0][1]):
-        del lines[0]
-    if not lines:
-        raise ValueError(f"data file {path.name!r} has 0 rows of numbers; at least {FEWEST_ROWS} are needed")
-    width = len(lines[0][1])
-    for line, cells in lines:
-        if len(cells) != width:
-            raise ValueError(f"data file {path.name!r}, row {line}: {len(cells)} cells where the first row has {width}")
-        for column, cell in enumerate(cells, start=1):
-            if not _is_number(cell):
-                raise ValueError(
-                    f"data file {path.name!r}, row {line}, column {column}: {cell[:40]!r} is not a real number"
-                )
-    return np.array([[float(cell) for cell in cells] for _, cells in lines]), [line for line, _ in lines]
-
-
-_READERS: Mapping[str, Callable[[Path], tuple[np.ndarray, Sequence[int]]]] = MappingProxyType(
-    {".npy": _read_npy, ".csv": _read_csv}
-)
-
-
-def _check(what: str, raw: np.ndarray, rows: Sequence[int]) -> None:
-    if raw.dtype.kind not in "fiub":
-        raise ValueError(f"{what}: entries of type {raw.dtype} must be real numbers (float, integer or boolean)")
-    if raw.ndim != 2 or raw.shape[1] == 0:
-        raise ValueError(f"{what}: shape {raw.shape} must be [rows, columns] with at least 1 column")
-    if len(raw) < FEWEST_ROWS:
-        raise ValueError(f"{what}: {len(raw)} rows; at least {FEWEST_ROWS} are needed")
-    # In float64 at least: half precision cannot hold the limit, nor integers the magnitude of their least.
-    magnitude = np.abs(raw.astype(np.result_type(raw, np.float64)))
-    for place in np.argwhere(~(magnitude <= LARGEST_MAGNITUDE))[:1]:  # so written, NaN fails
-        row, column = (int(k) for k in place)
-        raise ValueError(
-            f"{what}, row {rows[row]}, column {column + 1}: {raw[row, column]} must be finite"
-            f" and at most {LARGEST_MAGNITUDE:g} in magnitude"
-        )
-    for column in np.flatnonzero((raw == raw[0]).all(axis=0))[:1]:
-        raise ValueError(f"{what}, column {column + 1}: constant at {raw[0, column]}; every column must vary")
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return "_" not in cell  # Python reads 1_000 as a number; tables do not mean it
-
-
-def _line(reason: BaseException) -> str:
-    return " ".join(str(reason).split())
-
-
-def _digest(values: Table) -> str:
-    shape = np.array(values.shape, dtype="<u8").tobytes()
-    return hashlib.sha256(shape + values.astype("<f8").tobytes()).hexdigest()
 
 
 def _require(what: str, value: int, least: int, most: int | None = None) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from elbound.impl.data import UserData
 from elbound.impl.kernels import ERF, RELU
+from elbound.impl.user_table import UserData
 from elbound.impl.wide_training import curvature_bound
 from elbound.properties.docket import BadInput
 from elbound.properties.evidence.enclosure import best

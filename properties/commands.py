@@ -10,8 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from elbound.impl.data import UserData, read
 from elbound.impl.device import resolve
+from elbound.impl.user_table import UserData, read
 from elbound.properties.campaign import replayed
 from elbound.properties.datasets import USER, user_option
 from elbound.properties.docket import BadInput, Brief, analysis_of, docket_of

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 import elbound.properties.experiments
-from elbound.impl.data import UserData
 from elbound.impl.noise import Stream
+from elbound.impl.user_table import UserData
 from elbound.properties.arithmetics import Floats
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.evidence.streams import stream_key

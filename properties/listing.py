@@ -13,7 +13,7 @@ from sympy import IndexedBase, Rational, Symbol
 from sympy.printing.str import StrPrinter
 
 import elbound.reports
-from elbound.impl.data import UserData
+from elbound.impl.user_table import UserData
 from elbound.properties.arithmetics import Enclosures
 from elbound.properties.at_data import Autoencoder
 from elbound.properties.docket import BadInput

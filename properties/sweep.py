@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elbound.impl.data import UserData, digits, select
+from elbound.impl.data import digits, select
 from elbound.impl.deep_vae import Activation, Architecture, DeepVAE, Identity, Logistic, Rectifier, pack, unpack
 from elbound.impl.noise import GAUSSIAN, Stream, words
 from elbound.impl.optimisers import Adam, Correction, Place
 from elbound.impl.soft_clipping import SoftClip
 from elbound.impl.training import Descent, Plan, Trace, check, train
+from elbound.impl.user_table import UserData
 from elbound.properties.docket import BadInput
 from elbound.properties.hyperparameters import ALL, HYPERPARAMETERS, RELU, SWEEPS, Value
 from elbound.reports.sweep import Band, Line, Sweep

@@ -13,10 +13,10 @@ import pytest
 import torch
 from rich.console import Console
 
-from elbound.impl.data import read
 from elbound.impl.optimisers import Adam
 from elbound.impl.soft_clipping import SoftClip
 from elbound.impl.training import Descent
+from elbound.impl.user_table import read
 from elbound.properties.cli import main
 from elbound.properties.hyperparameters import HYPERPARAMETERS, RELU, SWEEPS
 from elbound.properties.meta import synthetic

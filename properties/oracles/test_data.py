@@ -1,27 +1,11 @@
-"""Data sets: reproducible, with the moments they promise; files: read faithfully or refused in one line."""
-
-import pickle
-from pathlib import Path
+"""Data sets: reproducible, with the moments they promise."""
 
 import numpy as np
 import pytest
 
-from elbound.impl.data import DATA, centred_digits, digits, load, near_degenerate, read, select, spiked, two_valued
+from elbound.impl.data import DATA, centred_digits, digits, load, near_degenerate, select, spiked, two_valued
 
 EPS = np.finfo(np.float64).eps
-GOOD = np.array([[1.0, 2.0], [3.0, 5.0], [4.0, -1.0], [0.5, 0.0]])
-
-
-def saved(folder: Path, values: np.ndarray) -> Path:
-    path = folder / "table.npy"
-    np.save(path, values)
-    return path
-
-
-def written(folder: Path, text: str) -> Path:
-    path = folder / "table.csv"
-    path.write_text(text, encoding="utf-8")
-    return path
 
 
 @pytest.mark.parametrize("name", DATA)
@@ -113,113 +97,6 @@ def test_a_share_that_leaves_one_value_only_is_refused(share: float) -> None:
 def test_a_bad_spread_is_refused() -> None:
     with pytest.raises(ValueError, match="spread"):
         near_degenerate(5, 2, 0, spread=0.0)
-
-
-@pytest.mark.parametrize(
-    "dtype", [np.float64, np.float32, np.float16, np.longdouble, np.int8, np.int64, np.bool_, ">f4"]
-)
-def test_real_arrays_of_any_type_come_back_as_float64(tmp_path: Path, dtype: np.dtype) -> None:
-    values = (GOOD > 1).astype(dtype) if np.dtype(dtype).kind == "b" else GOOD.astype(dtype)
-    data = read(saved(tmp_path, np.asfortranarray(values)))
-    assert data.name == "table"
-    assert data.values.dtype == np.float64
-    assert data.values.flags.c_contiguous
-    assert not data.values.flags.writeable
-    assert np.array_equal(data.values, values.astype(np.float64))
-
-
-@pytest.mark.parametrize("header", ["", "a,b\n", "\ufeffa,b\r\n", "\n"])
-def test_a_csv_holds_the_same_table_and_digest_as_the_array(tmp_path: Path, header: str) -> None:
-    text = header + "\n".join(",".join(repr(float(v)) for v in row) for row in GOOD) + "\n\n"
-    data = read(written(tmp_path, text))
-    array = read(saved(tmp_path, GOOD))
-    assert np.array_equal(data.values, GOOD)
-    assert data.digest == array.digest
-    assert data.digest != read(saved(tmp_path, GOOD + EPS)).digest
-    assert data.digest != read(saved(tmp_path, GOOD.reshape(4, 2)[:3])).digest
-
-
-def with_entry(value: float) -> np.ndarray:
-    values = GOOD.copy()
-    values[2, 1] = value
-    return values
-
-
-@pytest.mark.parametrize(
-    ("values", "named"),
-    [
-        (np.array([[1, "a"], [2, 3], [4, 5]], dtype=object), "not objects"),
-        (np.array([["1", "2"], ["3", "4"], ["5", "6"]]), "entries of type <U1"),
-        (GOOD + 1j, "entries of type complex128"),
-        (GOOD[:, 0], r"shape \(4,\) must be \[rows, columns\]"),
-        (GOOD[None], r"shape \(1, 4, 2\)"),
-        (np.zeros((4, 0)), "at least 1 column"),
-        (GOOD[:2], "2 rows; at least 3"),
-        (np.zeros((0, 2)), "0 rows; at least 3"),
-        (with_entry(np.nan), "row 3, column 2: nan must be finite"),
-        (with_entry(-np.inf), "row 3, column 2: -inf must be finite"),
-        (with_entry(1.1e6), r"row 3, column 2: 1100000.0 .*at most 1e\+06"),
-        (np.array([[0, 1], [np.iinfo(np.int64).min, 2], [5, 3]]), "row 2, column 1: -9223372036854775808"),
-        (GOOD * [1, 0], "column 2: constant at 0.0"),
-    ],
-)
-def test_an_array_that_cannot_be_judged_is_refused_in_one_line(tmp_path: Path, values: np.ndarray, named: str) -> None:
-    path = tmp_path / "table.npy"
-    np.save(path, values, allow_pickle=True)
-    with pytest.raises(ValueError, match=named) as refusal:
-        read(path)
-    assert "\n" not in str(refusal.value)
-    assert "table.npy" in str(refusal.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "named"),
-    [
-        ("a,b\n1,2\n3,x\n5,6\n", "row 3, column 2: 'x' is not a real number"),
-        ("1,2\n3,1_0\n5,6\n", "row 2, column 2: '1_0' is not"),
-        ("1,2\n3,\n5,6\n", "row 2, column 2: '' is not"),
-        ("1,b\n3,4\n5,6\n", "row 1, column 2: 'b' is not"),
-        ("1+2j,1\n3,4\n5,6\n", r"row 1, column 1: '1\+2j' is not"),
-        ("1,2\n3,4,5\n5,6\n", "row 2: 3 cells where the first row has 2"),
-        ("a,b\n1,2\n\n3,nan\n5,6\n", "row 4, column 2: nan must be finite"),
-        ("a;b\n1;2\n3;4\n5;6\n", "row 2, column 1: '1;2' is not"),
-        ("1,2\n3,4\n", "2 rows; at least 3"),
-        ("1,2\n3,2\n4,2\n", "column 2: constant at 2.0"),
-        ("a,b\n", "0 rows"),
-        ("", "0 rows"),
-        ('1,2\n"3,4\n5,6\n', "cannot be read"),
-    ],
-)
-def test_a_text_that_cannot_be_judged_is_refused_in_one_line(tmp_path: Path, text: str, named: str) -> None:
-    with pytest.raises(ValueError, match=named) as refusal:
-        read(written(tmp_path, text))
-    assert "\n" not in str(refusal.value)
-    assert "table.csv" in str(refusal.value)
-
-
-def test_files_that_are_no_tables_are_refused_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "folder.npy").mkdir()
-    (tmp_path / "pickle.npy").write_bytes(pickle.dumps(GOOD))
-    (tmp_path / "empty.npy").write_bytes(b"")
-    (tmp_path / "latin.csv").write_bytes(b"\xff\xfe1,2\n")
-    whole = saved(tmp_path, GOOD).read_bytes()
-    (tmp_path / "cut.npy").write_bytes(whole[:-8])
-    (tmp_path / "huge.npy").write_bytes(whole.replace(b"(4, 2)", b"(4000000000000000000, 2)"))
-    np.savez(tmp_path / "archive.npz", GOOD)
-    (tmp_path / "archive.npy").write_bytes((tmp_path / "archive.npz").read_bytes())
-    named = {
-        "absent.csv": "does not exist",
-        "folder.npy": "cannot be read",
-        "latin.csv": "cannot be read",
-        "table.txt": "suffix '.txt' must be one of .npy, .csv",
-        "archive.npz": "suffix '.npz'",
-        **dict.fromkeys(["pickle.npy", "empty.npy", "cut.npy", "huge.npy", "archive.npy"], "must be a plain numeric"),
-    }
-    for name, words in named.items():
-        with pytest.raises(ValueError, match=words) as refusal:
-            read(tmp_path / name)
-        assert name in str(refusal.value)
-        assert "\n" not in str(refusal.value)
 
 
 def test_image_patches_are_centred_pixels_of_one_photograph_and_a_function_of_the_seed() -> None:

@@ -16,7 +16,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from elbound.impl.data import read
 from elbound.impl.kernels import (
     ERF,
     RELU,
@@ -32,6 +31,7 @@ from elbound.impl.kernels import (
 from elbound.impl.ridge import KernelFlow
 from elbound.impl.tangent_gram import output, tangent_gram
 from elbound.impl.trained_variances import GaussianNetwork, RidgeCoordinates, hessian_bound
+from elbound.impl.user_table import read
 from elbound.impl.wide_network import tangent_entries, tangent_kernel
 from elbound.impl.wide_training import (
     Training,
