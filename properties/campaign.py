@@ -20,7 +20,7 @@ from hypothesis.errors import NoSuchExample
 from sympy import Integer
 
 from elbound.properties.adversary import GENERATION, Climb, Effort, Point, beside, opening
-from elbound.properties.datasets import user_option
+from elbound.properties.datasets import part_used, user_option
 from elbound.properties.docket import PROFILES, Brief, Docket, docket_of
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.experiment import Experiment, Measurement, Sample, Situation
@@ -160,6 +160,7 @@ class Bench:
     complete: bool = False
     watch: Watch | None = None
     rivals: dict[str, tuple[Rival, ...]] = field(default_factory=dict)
+    parts: dict[tuple[tuple[str, Any], ...], tuple[int, int]] = field(default_factory=dict)
 
     @property
     def space(self) -> Space:
@@ -545,7 +546,7 @@ class Bench:
         seconds: float,
         curves: Mapping[str, list[float]] | None = None,
     ) -> Row:
-        context = self.brief.context
+        context, part = self.brief.context, self._part(configuration) if judgement.verdict in JUDGED else (0, 0)
         reason = judgement.reason
         if judgement.verdict is Verdict.ERROR and not reason.startswith(listed.where.partition(":")[0]):
             reason = f"{listed.where}: {reason}"
@@ -571,11 +572,20 @@ class Bench:
             dtype="float64",
             epoch=context.epoch,
             data=str(configuration.get("data", "")),
+            data_rows=part[0],
+            data_columns=part[1],
             curves=curves or {},
             expected=bool(version) or listed.claim.is_finding,
             vacuous=judgement.vacuous,
             seconds=seconds,
         )
+
+    def _part(self, configuration: Configuration) -> tuple[int, int]:
+        """How much of the user's table a configuration uses, asked once for each."""
+        key = _key(configuration)
+        if key not in self.parts:
+            self.parts[key] = part_used(self.experiment, configuration, self.brief.context)
+        return self.parts[key]
 
     # Shrinking
 

@@ -14,6 +14,7 @@ UNANSWERED = 2
 PROFILES = ("quick", "default", "thorough")
 DEVICES = ("auto", "cpu", "cuda")
 ACTIVATIONS = ("relu", "erf")
+TABLE_HELP = "your own table, rows are data: .npy, .npz, .csv, .tsv or .txt, each also as .gz"
 
 
 class Parser(argparse.ArgumentParser):
@@ -75,7 +76,7 @@ def build_parser() -> Parser:
         names = dict.fromkeys((f"--{known.name}", f"--{known.field}"))
         sweep.add_argument(*names, type=known.read, metavar=known.letter, help=known.meaning)
     sweep.add_argument("--device", choices=DEVICES, default="auto")
-    sweep.add_argument("--data", type=Path, metavar="FILE", help="your own table, .npy or .csv, rows are data")
+    sweep.add_argument("--data", type=Path, metavar="FILE", help=TABLE_HELP)
     sweep.add_argument("--output", type=Path, metavar="DIR", help="where to write the page")
     return parser
 
@@ -83,7 +84,7 @@ def build_parser() -> Parser:
 def _add_run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--profile", choices=PROFILES, default="default")
     command.add_argument("--device", choices=DEVICES, default="cpu")
-    command.add_argument("--data", type=Path, metavar="FILE", help="your own table, .npy or .csv, rows are data")
+    command.add_argument("--data", type=Path, metavar="FILE", help=TABLE_HELP)
     command.add_argument("--output", type=Path, metavar="DIR")
     command.add_argument("--workers", type=_workers, metavar="N", help="worker processes; all cores without")
     command.add_argument("--epoch", type=_epoch, default=0, metavar="E", help="another number draws fresh noise")

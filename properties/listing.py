@@ -82,6 +82,8 @@ def print_at_data(name: str, data: UserData, network: Autoencoder, levels: Seque
     console.print(
         Text(f"{found.key} at {data.name}: {len(data.values)} inputs, their own targets, antisymmetric start")
     )
+    for note in data.notes:
+        console.print(Text(f"{data.name}: {note}"), soft_wrap=True)
     console.print(Text(f"lambda_0 of {network}, certified by {best(BITS).basis}"))
     _print_lines([(str(x), f"{_shown(x, value)}  {meaning(x)}") for x, value in values.items()], console, "quantities")
     table = Table(box=None, pad_edge=False)

@@ -20,12 +20,15 @@ from multiprocessing import connection, forkserver, resource_tracker
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 
 from elbound import __version__
 from elbound.impl.device import deterministic, keep_memory
+from elbound.impl.user_table import UserData
 from elbound.properties.campaign import Outcome, Task, able, climbs_of, outcomes, run_task, tasks_of
+from elbound.properties.datasets import takes_data
 from elbound.properties.docket import PROFILES, BadInput, Brief, analysis_of, docket_of, papers
 from elbound.properties.evidence.boundary import campaign
 from elbound.properties.evidence.budget import Budget
@@ -237,12 +240,26 @@ def facts_of(brief: Brief) -> dict[str, Any]:
         "file": brief.file or "",
         "problems": list(analysis_of(brief.file, limit=brief.limit).problems) if brief.file else [],
         "user_data": "" if data is None else f"{data.name}:{data.digest}",
+        "table": None if data is None else table_of(data, brief),
         "device": brief.context.device,
         "dtype": "float64",
         "epoch": brief.context.epoch,
         "alpha_suite": Budget().alpha_suite,
         "versions": _versions(),
         "papers": papers(),
+    }
+
+
+def table_of(data: UserData, brief: Brief) -> dict[str, Any]:
+    """What a run says of the user's table: its size, what was decided to read it, the claims that take no data."""
+    docket, order = docket_of(brief), np.argsort(-data.values.var(axis=0), kind="stable")
+    taken = {x.name for experiment in docket.experiments if takes_data(experiment) for x in docket.trying(experiment)}
+    return {
+        "name": data.name,
+        "rows": len(data.values),
+        "columns": [data.columns[j] for j in order.tolist()],
+        "notes": list(data.notes),
+        "without": [x.name for x in docket.listed if x.name not in taken],
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 from elbound.reports.document import parse, plain
 from elbound.reports.row import Entry, Row
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x656C626F  # "elbo" in the file's header: tells a ledger from any other SQLite file
 
 _TABLES = {

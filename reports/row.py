@@ -56,6 +56,7 @@ class Row(Document):
     relation, certified_ratio its certified lower end; log_e the log of the evidence against the claim.
     curves hold what a plot over an index needs ("x", "observed", "bound", "low", "high").
     rivals hold what known claims, by name, allow the same left side here, the claim itself among them.
+    data_rows, data_columns: how much of a user's table the configuration used, zero where none.
     expected is True where refutation is what must happen.
 
     Raises ValueError: a field has the wrong type.
@@ -87,6 +88,8 @@ class Row(Document):
     vacuous: bool
     seconds: float
     rivals: Mapping[str, float] = field(default_factory=dict)
+    data_rows: int = 0
+    data_columns: int = 0
 
     READERS: ClassVar[Mapping[str, Reader]] = {
         "claim": text,
@@ -115,6 +118,8 @@ class Row(Document):
         "vacuous": flag,
         "seconds": number,
         "rivals": mapping(number),
+        "data_rows": integer,
+        "data_columns": integer,
     }
     TAGGED: ClassVar[frozenset[str]] = frozenset({"configuration"})
 

@@ -11,6 +11,7 @@ from elbound.reports.document import integer, mapping, number, plain, record, sc
 from elbound.reports.place import places_of
 from elbound.reports.power import tally, tried
 from elbound.reports.row import JUDGED, Entry, Row, Verdict
+from elbound.reports.table_use import TABLE, use_of
 
 SCHEMA = 1
 NOT_JUDGED = "not judged"
@@ -38,6 +39,7 @@ _RUN = {
     "versions": (mapping(scalar), {}),
     "file": (text, ""),
     "problems": (several(text), ()),
+    "table": (TABLE, None),
 }
 _PAPERS = several(record(id=text, paper=text, sentence=text, standing=text))
 
@@ -80,6 +82,7 @@ def condense(
     # A path of the user's machine is of no use to other readers.
     shown["file"] = shown["file"].replace("\\", "/").rpartition("/")[2]
     shown["data"] = shown["data"] or _total(claim["data"] for claim in claims)
+    shown["table"] = use_of(known["table"], (row for versions in by_claim.values() for row in versions.get("", [])))
     return {"schema": SCHEMA, "run": shown, "claims": claims, "findings": findings}
 
 

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from elbound.reports.row import JUDGED, LADDER, Row, Verdict
 from elbound.reports.summary import NOT_JUDGED, count, headline
+from elbound.reports.table_use import told
 
 _STYLES = {
     "supported": "green",
@@ -134,6 +135,8 @@ def show(summary: Mapping[str, Any], console: Console, report: Path | str) -> No
     for problem in run["problems"]:
         console.print(_said(problem), style=_STYLES["error"], soft_wrap=True)
     console.print(Text(headline(summary), "bold"))
+    for line in told(run["table"]) if run["table"] else ():
+        console.print(_said(line), soft_wrap=True)
     achieved, allowed = run["achieved_false_refutation_bound"], run["alpha_suite"]
     console.print(f"Chance of any false refutation in this run: at most {achieved:.3g} (allowed {allowed:.3g}).")
     if judged := run["boundary_judged"]:

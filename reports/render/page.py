@@ -40,6 +40,7 @@ from elbound.reports.summary import (
     write_text,
 )
 from elbound.reports.sweep import Sweep, figures, sweeps_in
+from elbound.reports.table_use import told
 
 _MATHML = "{http://www.w3.org/1998/Math/MathML}"
 _TAGS = re.compile(
@@ -104,6 +105,7 @@ def page(
             state=_STATES[unexpected(summary), unanswered(summary)],
             run=facts(run),
             run_data=summary["run"]["data"],
+            table=told(summary["run"]["table"]) if summary["run"]["table"] else (),
             file=summary["run"]["file"],
             problems=summary["run"]["problems"],
             closed=closed,
