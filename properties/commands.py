@@ -222,7 +222,7 @@ def sweeps(arguments: argparse.Namespace, console: Console) -> None:
 
     given = {known.field: value for known in HYPERPARAMETERS if (value := getattr(arguments, known.field)) is not None}
     device, data = resolve(arguments.device), _data(arguments.data)
-    if data is not None:
+    if data is not None and data.notes:
         console.print(*(f"{data.name}: {note}" for note in data.notes), sep="\n", markup=False, soft_wrap=True)
     prepare(device.type)
     names = tuple(SWEEPS) if arguments.name == ALL else (arguments.name,)
