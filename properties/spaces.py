@@ -7,6 +7,7 @@ the low end of each grid is the simple end, towards which a counterexample shrin
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Protocol
 
 from hypothesis import strategies as st
@@ -66,30 +67,43 @@ class Linear:
 class Logarithmic:
     """A positive real parameter in [low, high], uniform in its logarithm.
 
+    Where the range is wide for the sake of its ends, `usual` is the part of it that half of the grid covers; a quarter
+    lies on either side, each uniform in the logarithm.
+
     >>> axis = Logarithmic("L", 1.0, 100.0)
     >>> [axis.value(point) for point in (0, axis.size - 1)]
     [1.0, 100.0]
+    >>> wide = Logarithmic("sigma_x2", 1e-3, 1e3, usual=(0.1, 10.0))
+    >>> [round(wide.value(wide.nearest(x)), 12) for x in (1e-3, 0.1, 1.0, 10.0, 1e3)]
+    [0.001, 0.1, 1.0, 10.0, 1000.0]
+    >>> [wide.nearest(x) * 4 // wide.size for x in (0.09, 0.11, 9.0, 11.0)]
+    [0, 1, 2, 3]
     """
 
     name: str
     low: float
     high: float
     size: int = FINE + 1
+    usual: tuple[float, float] | None = None
+
+    @property
+    def _pieces(self) -> tuple[tuple[tuple[float, float], tuple[float, float]], ...]:
+        """Between which shares of the grid and which values the logarithm is linear, from below."""
+        inner = () if self.usual is None else ((0.25, self.usual[0]), (0.75, self.usual[1]))
+        return tuple(pairwise(((0.0, self.low), *inner, (1.0, self.high))))
 
     def value(self, point: int) -> float:
         share = point / (self.size - 1)
-        return (
-            self.low
-            if share == 0
-            else self.high
-            if share == 1
-            else self.low * math.exp(share * math.log(self.high / self.low))
-        )
+        (left, low), (right, high) = next(piece for piece in self._pieces if share <= piece[1][0])
+        if share in (left, right):
+            return low if share == left else high
+        return low * math.exp((share - left) / (right - left) * math.log(high / low))
 
     def nearest(self, value: float) -> int:
-        if value <= self.low:
-            return 0
-        return _clipped(round(math.log(value / self.low) / math.log(self.high / self.low) * (self.size - 1)), self.size)
+        value = min(max(value, self.low), self.high)
+        (left, low), (right, high) = next(piece for piece in self._pieces if value <= piece[1][1])
+        share = left + (right - left) * math.log(value / low) / math.log(high / low)
+        return _clipped(round(share * (self.size - 1)), self.size)
 
     def holds(self, value: Any) -> bool:
         return _within(self.low, value, self.high)
@@ -112,6 +126,36 @@ class Count:
 
     def nearest(self, value: int) -> int:
         return _clipped(value - self.low, self.size)
+
+    def holds(self, value: Any) -> bool:
+        return isinstance(value, int) and _within(self.low, value, self.high)
+
+
+@dataclass(frozen=True)
+class LogarithmicCount:
+    """A whole number in low, ..., high, uniform in its logarithm: one and two are drawn as often as their ratio asks.
+
+    >>> axis = LogarithmicCount("K", 1, 4096)
+    >>> all(axis.value(axis.nearest(K)) == K for K in range(1, 4097))
+    True
+    """
+
+    name: str
+    low: int
+    high: int
+    size: int = FINE + 1
+
+    @property
+    def _reals(self) -> Logarithmic:
+        # Every number has the reals within one half of it.
+        return Logarithmic(self.name, self.low - 0.5, self.high + 0.5, self.size)
+
+    def value(self, point: int) -> int:
+        return min(max(round(self._reals.value(point)), self.low), self.high)
+
+    def nearest(self, value: int) -> int:
+        # Zero is the simple end, whatever number near it is asked for.
+        return 0 if value <= self.low else self._reals.nearest(value)
 
     def holds(self, value: Any) -> bool:
         return isinstance(value, int) and _within(self.low, value, self.high)
