@@ -26,6 +26,7 @@ from elbound.theory.catalogue import Listed, at_data, catalogue, references
 from elbound.theory.claim import Claim, Fact, Setting, meaning
 from elbound.theory.evaluate import Evaluation
 from elbound.theory.symbols import delta, lambda_0
+from elbound.theory.units import changes
 
 EPS = 2.0**-52
 EXACT = 2.0**52
@@ -131,6 +132,7 @@ def _print_claim(listed: Listed, console: Console) -> None:
         ("sharpest", _sharpest(listed)),
         ("must fall", "; ".join(claim.versions)),
         ("repaired by", claim.repaired_by),
+        ("in other units", "; ".join(f"{change.unit}: {change}" for change in changes(claim))),
         ("judged by", ", ".join(x.key for x in experiments() if x.setting.serves(claim.setting))),
     ]
     _print_lines([(label, text) for label, text in lines if text or label in ("", listed.name)], console)

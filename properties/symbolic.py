@@ -20,6 +20,7 @@ from elbound.theory.catalogue import Listed
 from elbound.theory.claim import Claim, Fact, meaning
 from elbound.theory.evaluate import evaluate, symbols_of
 from elbound.theory.symbols import ALPHABET
+from elbound.theory.units import changes
 
 SECONDS = 2.0
 POINTS = 12  # judged configurations at which a numeric answer is read off
@@ -131,6 +132,8 @@ class Bound:
         for edge in self._relations:
             name = f"where {edge.lhs} comes to {edge.rhs}"
             yield Question(name, partial(self._limit, edge), partial(self._nearing, edge))
+        for change in changes(self.claim):
+            yield Question(f"in another unit of the {change.unit}", partial(str, change), str)
         for x in self.scalars:
             if x.is_integer:
                 yield Question(f"order in {x}", partial(order_of, self.right, x), partial(self._local_order, x))

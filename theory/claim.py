@@ -59,6 +59,8 @@ class Setting:
     Parameters are fixed by a configuration, observables are measured; either is scalar (Symbol) or indexed
     (IndexedBase).
     In a random setting the observables are random variables and both sides of a claim stand under an expectation.
+    `units` names the changes of units that turn a situation into another one of the same setting, each with the powers
+    of it by which letters change: letters that are not named do not, and of those at None it is not by a power.
     A setting that refines another has all of its parameters, observables and facts, so its experiments serve both.
     """
 
@@ -69,6 +71,7 @@ class Setting:
     facts: tuple[Fact, ...] = ()
     random: bool = False
     refines: "Setting | None" = None
+    units: Mapping[str, Mapping[Any, float | None]] = field(default_factory=dict, hash=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.refines is not None:

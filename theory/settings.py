@@ -1,7 +1,9 @@
 """The situations that claims speak about; an experiment and a claim meet at one of these."""
 
+from collections.abc import Mapping
 from typing import (
     Any,
+    Final,
 )
 
 from sympy import (
@@ -307,11 +309,21 @@ def total(term: Any) -> Expr:
     return Sum(term, (t, 1, n))
 
 
+# The units in which a situation may be measured; a letter changes by the power that its setting names for it.
+OBJECTIVE: Final = "objective"
+PARAMETERS: Final = "parameters"
+DATA: Final = "data"
+# The objective in another unit is a likelihood of another noise and another weight of the KL term.
+LIKELIHOOD: Final[Mapping[Any, float | None]] = {sigma_x2: -1, beta: 1}
+# Data and latents in another unit, weights as they were: of the KL term |W x|^2 and the trace of D change like data.
+LATENT_DATA: Final[Mapping[Any, float | None]] = {lam: 2, sigma_x2: 2, D_max: 2, beta: -2}
+
 SOFT_CLIP = Setting(
     "soft-clip",
     "a generalised soft-clip of sharpness s with a range of width T",
     parameters=(s, T),
     observables=(slope_sup, slope_inf, curvature_sup, reach, rise, drop),
+    units={DATA: {s: -1, T: 1, curvature_sup: -1, reach: 1, rise: 1, drop: 1}},
 )
 
 LINEAR_VAE_BALL = Setting(
@@ -319,6 +331,7 @@ LINEAR_VAE_BALL = Setting(
     "a point of the ball of radius r in the weights (W, V) of a Linear VAE with fixed encoder variances",
     parameters=(lam, sigma_x2, beta, D_max, r),
     observables=(hessian,),
+    units={OBJECTIVE: {**LIKELIHOOD, hessian: 1}, DATA: LATENT_DATA},
 )
 
 LINEAR_VAE_POINT = Setting(
@@ -327,6 +340,7 @@ LINEAR_VAE_POINT = Setting(
     parameters=(),
     observables=(V_norm, code_norm, misfit, hessian_2r),
     refines=LINEAR_VAE_BALL,
+    units={OBJECTIVE: {hessian_2r: 1}, DATA: {code_norm: 1, misfit: 2}},
 )
 
 LINEAR_VAE_OFFSETS = Setting(
@@ -334,6 +348,7 @@ LINEAR_VAE_OFFSETS = Setting(
     "a point of the ball of radius r in the weights and offsets (W, V, b, c) of a Linear VAE, encoder variances fixed",
     parameters=(lam, lam_1x, sigma_x2, beta, D_max, r),
     observables=(hessian,),
+    units={OBJECTIVE: {**LIKELIHOOD, hessian: 1}},
 )
 
 LINEAR_VAE_LEARNED_VARIANCE = Setting(
@@ -341,6 +356,7 @@ LINEAR_VAE_LEARNED_VARIANCE = Setting(
     "a point of the ball of radius r in the weights (W, V) of a Linear VAE, log-variances learned within [-ell, ell]",
     parameters=(lam, sigma_x2, beta, r, ell),
     observables=(hessian,),
+    units={OBJECTIVE: {**LIKELIHOOD, hessian: 1}},
 )
 
 RADIAL_CLIP = Setting(
@@ -348,6 +364,7 @@ RADIAL_CLIP = Setting(
     "the radial soft-clip theta / sqrt(1 + |theta|^2 / r^2) onto the ball of radius r",
     parameters=(r,),
     observables=(bend_sup,),
+    units={PARAMETERS: {r: 1, bend_sup: -1}},
 )
 
 CLIPPED_LINEAR_VAE = Setting(
@@ -355,6 +372,7 @@ CLIPPED_LINEAR_VAE = Setting(
     "a point theta of a Linear VAE whose weights are a radial soft-clip of theta onto the ball of radius r",
     parameters=(lam, sigma_x2, beta, D_max, r, G_r),
     observables=(hessian_theta,),
+    units={OBJECTIVE: {**LIKELIHOOD, hessian_theta: 1, G_r: 1}, DATA: LATENT_DATA},
 )
 
 FIXED_VARIANCES = Fact("fixed variances", "the encoder's variances are fixed")
@@ -366,6 +384,7 @@ LINEAR_VAE_LANDSCAPE = Setting(
     parameters=(d, k, sigma_x2, beta, lam_i, D_i),
     observables=(F_argmin, F_found, least_curvature),
     facts=(FIXED_VARIANCES, LEARNED_VARIANCES),
+    units={OBJECTIVE: {**LIKELIHOOD, least_curvature: 1, F_argmin: None, F_found: None}},
 )
 
 WITH_REPLACEMENT = Fact("with replacement", "the batch is drawn with replacement")
@@ -380,6 +399,13 @@ GRADIENT_NOISE = Setting(
     ),
     observables=(v, s1, s2, s2_l, s2_c, v_K),
     facts=(WITH_REPLACEMENT, WITHOUT_REPLACEMENT),
+    units={
+        OBJECTIVE: {sigma_x2: -1, v: 2, s1: 2, s2: 2, s2_l: 2, s2_c: 2, v_K: 2},
+        DATA: {
+            **{sigma_x2: 2, s2_c: -2, tr_S: 2, tr_D: 2, tr_GD: 2, tr_GDG: 2, mean2: 2, residual2: 2},
+            **{cross: 4, g_DD: 4, gg_DD: 4, d_GDG: 4, residual_D: 4},
+        },
+    },
 )
 
 ENCODER_GRADIENT = Setting(
@@ -394,6 +420,7 @@ KL_TREATMENTS = Setting(
     "the encoder's pathwise gradient of a Linear VAE, KL analytic, sampled, or sampled without its score term",
     parameters=(k, sigma_x2, beta, tr_S, tr_D, tr_G, tr_GD, tr_GDG, tr_D_inv, D_min, D_max, mismatch2),
     observables=(s2_analytic, s2_sampled, s2_landing),
+    units={OBJECTIVE: {**LIKELIHOOD, s2_analytic: 2, s2_sampled: 2, s2_landing: 2}},
 )
 
 SCORE_AND_PATHWISE = Setting(
@@ -416,6 +443,12 @@ BETA_SWEEP = Setting(
     "one Linear VAE, its weights and data, at the betas j beta / 3 for j = 0, 1, 2, 3",
     parameters=(d, beta, sigma_x2, lam, D_max, tr_S, tr_D, tr_GD, tr_GDG),
     observables=(s1_beta, s2_beta, s2_sampled, hessian_beta, F_beta, F_unit, gain),
+    units={
+        OBJECTIVE: {
+            **LIKELIHOOD,
+            **{s1_beta: 2, s2_beta: 2, s2_sampled: 2, hessian_beta: 1, F_beta: None, F_unit: None, gain: None},
+        }
+    },
 )
 
 UNBIASED = Fact("unbiased", "the stochastic gradient has the gradient as its mean, given the past")
@@ -431,6 +464,10 @@ SGD_RUN = Setting(
     observables=(a, sigma2, F),
     facts=(UNBIASED, SMOOTH, SMOOTH_ON_BALL),
     random=True,
+    units={
+        OBJECTIVE: {C: -1, L: 1, Delta: 1, Delta_sup: 1, sigma_sup2: 2, a: 2, sigma2: 2, F: 1},
+        PARAMETERS: {C: 2, L: -2, sigma_sup2: -2, a: -2, sigma2: -2},
+    },
 )
 
 CLIPPED_LINEAR_VAE_RUN = Setting(
@@ -440,6 +477,7 @@ CLIPPED_LINEAR_VAE_RUN = Setting(
     observables=(),
     random=True,
     refines=SGD_RUN,
+    units={OBJECTIVE: {**LIKELIHOOD, G_r: 1}, DATA: LATENT_DATA},
 )
 
 DEEP_CONSTANTS = (
@@ -454,6 +492,7 @@ DEEP_RUN = Setting(
     observables=(slip, bend, z_score),
     random=True,
     refines=SGD_RUN,
+    units={OBJECTIVE: {**LIKELIHOOD, G_r: 1, slip: 2, bend: 3}},
 )
 
 STOPPED_LINEAR_VAE_RUN = Setting(
@@ -463,6 +502,7 @@ STOPPED_LINEAR_VAE_RUN = Setting(
     observables=(g3, g4),
     random=True,
     refines=SGD_RUN,
+    units={OBJECTIVE: {**LIKELIHOOD, g3: 3, g4: 4}, DATA: LATENT_DATA},
 )
 
 UNIT_SCALE = Fact("unit scale", "layers of width 3 or more with weights drawn at unit scale or above")
@@ -473,6 +513,7 @@ DEEP_POINT = Setting(
     parameters=(depth, *DEEP_CONSTANTS),
     observables=(hessian_deep,),
     facts=(UNIT_SCALE,),
+    units={OBJECTIVE: {**LIKELIHOOD, hessian_deep: 1}},
 )
 
 DEEP_LAYER = Setting(
@@ -496,6 +537,7 @@ BBVI_RUN = Setting(
     observables=(),
     random=True,
     refines=SGD_RUN,
+    units={OBJECTIVE: LIKELIHOOD},
 )
 
 PROJECTED_LINEAR_VAE_RUN = Setting(
@@ -505,6 +547,7 @@ PROJECTED_LINEAR_VAE_RUN = Setting(
     observables=(mapping2, sigma2),
     facts=(UNBIASED,),
     random=True,
+    units={OBJECTIVE: {**LIKELIHOOD, C: -1, L: 1, Delta: 1, mapping2: 2, sigma2: 2}, DATA: LATENT_DATA},
 )
 
 GRADIENT_DESCENT_RUN = Setting(
@@ -513,6 +556,10 @@ GRADIENT_DESCENT_RUN = Setting(
     parameters=(n, L, Delta, gamma_max),
     observables=(gamma, least_square),
     facts=(SMOOTH,),
+    units={
+        OBJECTIVE: {L: 1, Delta: 1, gamma: -1, gamma_max: -1, least_square: 2},
+        PARAMETERS: {L: -2, gamma: 2, gamma_max: 2, least_square: -2},
+    },
 )
 
 SGD_HORIZONS = Setting(
@@ -521,6 +568,10 @@ SGD_HORIZONS = Setting(
     parameters=(C, L, Delta),
     observables=(average, uniform_average),
     facts=(UNBIASED, SMOOTH),
+    units={
+        OBJECTIVE: {C: -1, L: 1, Delta: 1, average: 2, uniform_average: 2},
+        PARAMETERS: {C: 2, L: -2, average: -2, uniform_average: -2},
+    },
 )
 
 WEIGHT_BOUNDED = Fact("weights bounded", "the normalised importance weight is bounded")
@@ -763,6 +814,7 @@ ADAM_DRIFT = Setting(
     "Adam held at one parameter, independent gradients of a scalar quadratic, regulariser inside the root",
     parameters=(beta_1, beta_2, reg, g_2, g_3, g_4),
     observables=(drift, rest, rest_past),
+    units={OBJECTIVE: {reg: 1, g_2: 2, g_3: 3, g_4: 4, rest: 1, rest_past: 1}},
 )
 
 ADAM_RUN = Setting(
@@ -772,6 +824,10 @@ ADAM_RUN = Setting(
     observables=(a_m,),
     facts=(UNBIASED,),
     random=True,
+    units={
+        OBJECTIVE: {L: 1, Delta: 1, R: 1, reg: 1, a_m: 2},
+        PARAMETERS: {C: 1, L: -2, R: -1, reg: -1, a_m: -2},
+    },
 )
 
 ADAM_CONSTANT_STEP = Setting(
@@ -781,6 +837,10 @@ ADAM_CONSTANT_STEP = Setting(
     observables=(a,),
     facts=(UNBIASED,),
     random=True,
+    units={
+        OBJECTIVE: {L: 1, Delta: 1, R: 1, reg: 1, a: 2},
+        PARAMETERS: {alpha: 1, L: -2, R: -1, reg: -1, a: -2},
+    },
 )
 
 ADAM_PREDICTABLE_RUN = Setting(
@@ -790,6 +850,10 @@ ADAM_PREDICTABLE_RUN = Setting(
     observables=(a, sigma2, a_A, a_AA, sigma2_A, F),
     facts=(UNBIASED,),
     random=True,
+    units={
+        OBJECTIVE: {L: 1, Delta: 1, R: 1, reg: 1, F: 1, a: 2, sigma2: 2, a_A: 1},
+        PARAMETERS: {C: 1, L: -2, R: -1, reg: -1, a: -2, sigma2: -2, a_A: -1},
+    },
 )
 
 DEEP_ADAM_RUN = Setting(
@@ -799,6 +863,7 @@ DEEP_ADAM_RUN = Setting(
     observables=(F,),
     random=True,
     refines=ADAM_RUN,
+    units={OBJECTIVE: {**LIKELIHOOD, G_r: 1, F: 1}},
 )
 
 DEEP_ADAM_PREDICTABLE_RUN = Setting(
@@ -808,4 +873,5 @@ DEEP_ADAM_PREDICTABLE_RUN = Setting(
     observables=(),
     random=True,
     refines=ADAM_PREDICTABLE_RUN,
+    units={OBJECTIVE: {**LIKELIHOOD, G_r: 1}},
 )
