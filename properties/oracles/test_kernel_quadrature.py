@@ -5,18 +5,35 @@ import math
 import mpmath
 import numpy as np
 import pytest
-from scipy.integrate import quad
+import torch
+from scipy.integrate import dblquad, quad
 from scipy.stats import norm
 
-from elbound.properties.experiments.kernel_quadrature import angle, both_positive, product_mean
+from elbound.impl.kernels import ERF, RELU
+from elbound.properties.gaussian_plane import EPS, Pairs, angular_mean, lattice_error, lattice_mean
 
-EPS = 2.0**-53
 PAIRS = {
     "apart": ([2.0, 0.0, 1.0, 0.0], [0.8, 1.1, 0.0, 1.0]),
     "orthogonal": ([1.0, 0.0], [0.0, 3.0]),
     "one noise": ([2.0, 0.0, 0.1, 0.0], [2.0, 0.0, 0.0, 0.1]),
     "nearly opposed": ([1.0, 0.0], [math.cos(3.0), math.sin(3.0)]),
 }
+
+
+def row(vector: object) -> torch.Tensor:
+    return torch.tensor(np.array([vector]), dtype=torch.float64)
+
+
+def angle(a: object, b: object) -> float:
+    return float(Pairs.of(row(a), row(b)).angle)
+
+
+def both_positive(a: object, b: object) -> float:
+    return float(angular_mean(RELU.slope, row(a), row(b), 0))
+
+
+def product_mean(a: object, b: object) -> float:
+    return float(angular_mean(RELU.value, row(a), row(b), 1))
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -54,3 +71,20 @@ def test_a_square_has_half_the_variance_as_its_mean() -> None:
     a = np.array([0.6, 0.8, 1.0])
     assert product_mean(a, a) == pytest.approx(1.0, rel=64 * EPS)
     assert both_positive(a, a) == 0.5
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_mean_of_two_bells_is_that_of_an_adaptive_rule(name: str) -> None:
+    a, b = (np.array(x) for x in PAIRS[name])
+    first = math.sqrt(a @ a)
+    along = float(a @ b) / first
+    across = math.sqrt(b @ b - along**2)
+
+    def integrand(v: float, u: float) -> float:
+        bells = math.exp(-((first * u) ** 2) - (along * u + across * v) ** 2)
+        return 4 / math.pi * bells * math.exp(-(u**2 + v**2) / 2) / (2 * math.pi)
+
+    whole, error = dblquad(integrand, -9, 9, -9, 9, epsabs=1e-11)
+    found = float(lattice_mean(ERF.slope, row(a), row(b)))
+    assert found == pytest.approx(whole, abs=error + found * float(lattice_error(row(a), row(b))))
+    assert float(lattice_error(row(a), row(b))) <= 1e-11
