@@ -90,4 +90,5 @@ def lattice_error(a: Float[Tensor, "M q"], b: Float[Tensor, "M q"]) -> Float[Ten
 
     Where |u| > 6.5, f is below 1e-18 of its largest value. The sum has 729 positive terms, their exponents below 100.
     """
-    return EPS * (1024 + 8 * 13 * 13 * (a.norm(dim=1) + b.norm(dim=1)))
+    error: Tensor = EPS * (1024 + 8 * 13 * 13 * (a.norm(dim=1) + b.norm(dim=1)))
+    return error

@@ -15,8 +15,8 @@ from elbound.impl.noise import Stream, words
 from elbound.impl.wide_network import frozen_inputs
 from elbound.properties.datasets import table
 from elbound.properties.evidence.enclosure import Arithmetic, best
-from elbound.properties.evidence.spectrum import least_eigenvalue
 from elbound.properties.evidence.intervals import Interval
+from elbound.properties.evidence.spectrum import least_eigenvalue
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
 from elbound.properties.gaussian_plane import EPS, angular_mean, lattice_error, lattice_mean
 from elbound.properties.spaces import Choice, Configuration, Count, Scalar, Space

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from elbound.impl.exact_kernels import Kernels
-from elbound.impl.kernels import ERF, RELU, fresh_noise_kernel, frozen_noise_kernel, shared_noise_kernel
+from elbound.impl.kernels import ERF, RELU, fresh_noise_kernel, shared_noise_kernel
 from elbound.properties.evidence.enclosure import Arithmetic, best, mpmath_intervals
 from elbound.properties.evidence.spectrum import RESORT, least_eigenvalue
 from elbound.properties.experiment import Context
