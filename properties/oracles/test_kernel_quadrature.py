@@ -10,6 +10,7 @@ from scipy.integrate import dblquad, quad
 from scipy.stats import norm
 
 from elbound.impl.kernels import ERF, RELU
+from elbound.impl.wide_network import fresh_inputs, frozen_inputs, neuron_outputs, shared_inputs
 from elbound.properties.gaussian_plane import EPS, Pairs, angular_mean, lattice_error, lattice_mean
 
 PAIRS = {
@@ -88,3 +89,32 @@ def test_a_mean_of_two_bells_is_that_of_an_adaptive_rule(name: str) -> None:
     found = float(lattice_mean(ERF.slope, row(a), row(b)))
     assert found == pytest.approx(whole, abs=error + found * float(lattice_error(row(a), row(b))))
     assert float(lattice_error(row(a), row(b))) <= 1e-11
+
+
+@pytest.mark.parametrize("in_weights", [False, True])
+def test_inputs_that_hold_the_noise_give_the_preactivations_of_the_noisy_network(in_weights: bool) -> None:
+    generator = torch.Generator().manual_seed(5)
+    X, w = (torch.randn(shape, dtype=torch.float64, generator=generator) for shape in ((3, 2), (2,)))
+    spread = 0.7 * (X if in_weights else torch.ones(3, 1, dtype=torch.float64))
+    draws = torch.randn((6, spread.shape[1]), dtype=torch.float64, generator=generator)
+
+    def preactivations(held: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = held @ torch.cat((w, rows.flatten()))
+        return found
+
+    one, other = fresh_inputs(X, spread)
+    expected = {
+        "fresh": (preactivations(one, draws), draws[:3]),
+        "fresh again": (preactivations(other, draws), draws[3:]),
+        "frozen": (preactivations(frozen_inputs(X, spread), draws[:3]), draws[:3]),
+        "shared": (preactivations(shared_inputs(X, spread), draws[:1]), draws[:1].expand(3, -1)),
+    }
+    for found, noise in expected.values():
+        torch.testing.assert_close(found, X @ w + (spread * noise).sum(1), rtol=1e-13, atol=1e-13)
+
+
+def test_a_neurons_output_is_the_activation_at_its_noisy_preactivation() -> None:
+    W = torch.tensor([[[2.0], [-1.0]]], dtype=torch.float64)
+    X = torch.tensor([[1.0, 0.5], [0.0, 3.0]], dtype=torch.float64)
+    noise = torch.tensor([[[1.0]], [[2.0]]], dtype=torch.float64)
+    assert neuron_outputs(W, X, noise, 0.25, RELU).flatten().tolist() == [1.75, 0.0]
