@@ -12,7 +12,7 @@ from torch import Tensor
 from elbound.impl.exact_kernels import Balls, Kernels, Vector
 from elbound.impl.kernels import ERF, RELU
 from elbound.impl.noise import Stream, words
-from elbound.impl.wide_network import frozen_inputs
+from elbound.impl.wide_network import frozen_inputs, shared_inputs
 from elbound.properties.datasets import table
 from elbound.properties.evidence.enclosure import Arithmetic, best
 from elbound.properties.evidence.intervals import Interval
@@ -74,15 +74,17 @@ def inputs_of(configuration: Configuration, context: Context) -> list[Vector]:
     return [tuple(map(Fraction, x)) for x in PATTERNS[c["inputs"]](c["N"], c["seed"])]
 
 
-def frozen_kernel(X: Sequence[Vector], s: Fraction, noise: str, activation: str) -> tuple[Tensor, Tensor]:
-    """K3 [N, N] by its definition, and a bound on the error of every entry.
+def kernel_of_draws(
+    hold: Callable[[Tensor, Tensor], Tensor], X: Sequence[Vector], s: Fraction, noise: str, activation: str
+) -> tuple[Tensor, Tensor]:
+    """K2 or K3 [N, N] by its definition, as `hold` lets inputs hold their draws, and a bound on every entry's error.
 
-    A network with noise frozen to each input is one without noise whose inputs hold the draws: its kernel's mean is
-    x . x' times the mean of phi' phi' over one normal vector, for all pairs of inputs alike.
+    A network with frozen noise is one without noise whose inputs hold the draws: its kernel's mean is x . x' times the
+    mean of phi' phi' over one normal vector, for all pairs of inputs alike.
     """
     points = torch.tensor([[float(c) for c in x] for x in X], dtype=torch.float64)
     spread = float(s) * (points if noise == "weights" else torch.ones(len(X), 1, dtype=torch.float64))
-    held, gram = frozen_inputs(points, spread), points @ points.T
+    held, gram = hold(points, spread), points @ points.T
     a, b = held.repeat_interleave(len(X), 0), held.repeat(len(X), 1)
     if activation == "erf":
         means = lattice_mean(ERF.slope, a, b)
@@ -133,7 +135,7 @@ def rank_of(vectors: Collection[Vector]) -> int:
 
 
 class LimitSpectrum(Experiment):
-    """Least eigenvalues of K1, K1 at more noise, K2 - K1 and K3 - K1, enclosed; K3 by integrals over its definition."""
+    """Least eigenvalues of K1 and of K1 at more noise, and of K2 - K1 and K3 - K1, these by integrals of definitions."""
 
     key = "tangent/limit-spectrum"
     title = "ball arithmetic on exact inputs"
@@ -185,7 +187,7 @@ class LimitSpectrum(Experiment):
     faults = {
         "kernel without noise": "ReLU, x and 2x",
         "K2 in place of K1": "erf, x and -x",
-        "kernels exchanged": "ReLU, four inputs",
+        "noise missing in K2 and K3": "ReLU, x and 2x",
     }
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:
@@ -206,17 +208,16 @@ class LimitSpectrum(Experiment):
         kernels = Kernels(X, s, *kind)
         noisier = Kernels(X, s + Fraction(int(configuration["more"]), 8), *kind)
         K1 = Kernels(X, Fraction(0), *kind).fresh() if fault == "kernel without noise" else kernels.fresh()
-        K2 = kernels.shared()
         if fault == "K2 in place of K1":
-            K1 = K2
-        if fault == "kernels exchanged":
-            K1, K2 = K2, K1
-        with arithmetic.working():
-            excess = [[x - y for x, y in zip(*rows, strict=True)] for rows in zip(K2, K1, strict=True)]
-        matrices = {symbols.lambda_0: K1, symbols.lambda_noisier: noisier.fresh(), symbols.order_shared: excess}
-        enclosed = {symbol: least_eigenvalue(matrix, arithmetic) for symbol, matrix in matrices.items()}
-        frozen = least_above(*frozen_kernel(X, s, *kind[:2]), K1, arithmetic)
-        return Exact(enclosed | {symbols.order_frozen: frozen}, basis="enclosure")
+            K1 = kernels.shared()
+        holds = {symbols.order_shared: shared_inputs, symbols.order_frozen: frozen_inputs}
+        if fault == "noise missing in K2 and K3":
+            s = Fraction(0)
+        kept = {symbol: kernel_of_draws(hold, X, s, *kind[:2]) for symbol, hold in holds.items()}
+        least = {symbols.lambda_0: K1, symbols.lambda_noisier: noisier.fresh()}
+        enclosed = {symbol: least_eigenvalue(matrix, arithmetic) for symbol, matrix in least.items()}
+        orders = {symbol: least_above(*kernel, K1, arithmetic) for symbol, kernel in kept.items()}
+        return Exact(enclosed | orders, basis="enclosure")
 
 
 def _noise_of(configuration: Configuration) -> Fraction:

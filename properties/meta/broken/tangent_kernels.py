@@ -134,8 +134,8 @@ BREAKS: Final = (
     Break(
         "tangent/limit-spectrum",
         "ReLU, x and 2x",
-        "noise missing in K2",
-        {f"{EXACT}.shared": without_noise},
+        "noise missing in the network of shared noise",
+        {f"{SPECTRUM}.shared_inputs": lambda X, spread: shared_inputs(X, 0 * spread)},
     ),
     Break(
         "tangent/limit-spectrum",
