@@ -135,7 +135,7 @@ def rank_of(vectors: Collection[Vector]) -> int:
 
 
 class LimitSpectrum(Experiment):
-    """Least eigenvalues of K1 and of K1 at more noise, and of K2 - K1 and K3 - K1, these by integrals of definitions."""
+    """Least eigenvalues of K1, of K1 at more noise, and of K2 - K1 and K3 - K1, K2 and K3 by their definitions."""
 
     key = "tangent/limit-spectrum"
     title = "ball arithmetic on exact inputs"
