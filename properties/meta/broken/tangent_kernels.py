@@ -181,6 +181,12 @@ BREAKS: Final = (
     ),
     Break(
         "tangent/kernel-matrix",
+        "ReLU, width 256, orthogonal-ish inputs",
+        "one neuron, 256 times",
+        {f"{NETWORK}.tangent_kernel": lambda W, X, s, phi: tangent_kernel(W[:1], X, s, phi)},
+    ),
+    Break(
+        "tangent/kernel-matrix",
         "erf, width 64",
         "slopes not averaged over the noise",
         {f"{NETWORK}.tangent_kernel": lambda W, X, s, phi: tangent_kernel(W, X, 0 * s, phi)},
