@@ -7,7 +7,7 @@ contiguous axis.
 from math import inf
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from elbound.impl.kernels import Activation, require_finite
@@ -45,6 +45,44 @@ def tangent_entries(
                 f"noise of shape {tuple(each.shape)} must be [N or 1, m, R] with [N, m, R] = {tuple(u.shape)}"
             )
     return _average(activation.slope(u + s * noise), activation.slope(u + s * other_noise), X)
+
+
+def noiseless_inputs(
+    X: Float[Tensor, "N p"], spread: Float[Tensor, "N q"], draw: Shaped[Tensor, " N"], draws: int
+) -> Float[Tensor, "N extended"]:
+    """Inputs [N, p + q draws] with which a network without noise is the noisy one: the noise becomes weights.
+
+    Input i meets the noise e_j . spread_i of its draw j = draw[i], so w . x_i + e_j . spread_i is the product of
+    (w, e_1, ..., e_draws) with row i. The spread is s for noise of its own scale, s x_i for noise in the weights.
+    """
+    own = (torch.arange(draws, device=X.device) == draw[:, None]).to(X.dtype)
+    return torch.cat((X, (own[..., None] * spread[:, None]).flatten(1)), dim=1)
+
+
+def fresh_inputs(
+    X: Float[Tensor, "N p"], spread: Float[Tensor, "N q"]
+) -> tuple[Float[Tensor, "N extended"], Float[Tensor, "N extended"]]:
+    """Two sets of such inputs that share no draw, every input with draws of its own: K1 is the kernel between them."""
+    rows = torch.arange(len(X), device=X.device)
+    one, other = (noiseless_inputs(X, spread, draw, 2 * len(X)) for draw in (rows, rows + len(X)))
+    return one, other
+
+
+def shared_inputs(X: Float[Tensor, "N p"], spread: Float[Tensor, "N q"]) -> Float[Tensor, "N extended"]:
+    """Such inputs with one draw for all of them: their kernel is K2."""
+    return noiseless_inputs(X, spread, torch.zeros(len(X), device=X.device), 1)
+
+
+def frozen_inputs(X: Float[Tensor, "N p"], spread: Float[Tensor, "N q"]) -> Float[Tensor, "N extended"]:
+    """Such inputs with one draw for each of them: their kernel is K3."""
+    return noiseless_inputs(X, spread, torch.arange(len(X), device=X.device), len(X))
+
+
+def neuron_outputs(
+    W: Float[Tensor, "m p R"], X: Float[Tensor, "N p"], noise: Float[Tensor, "#N m R"], s: float, activation: Activation
+) -> Float[Tensor, "N m R"]:
+    """Outputs phi(w_r . x + s e_r(x)) of every neuron. ValueError as for `tangent_kernel`."""
+    return activation.value(_preactivation(W, X, s) + s * noise)
 
 
 def tangent_blocks(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from elbound.impl.exact_kernels import Balls, Kernels, Vector
 from elbound.impl.kernels import ERF, RELU
 from elbound.impl.user_table import UserData
 from elbound.impl.wide_training import curvature_bound
@@ -16,7 +17,7 @@ from elbound.properties.docket import BadInput
 from elbound.properties.evidence.enclosure import best
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.evidence.spectrum import least_eigenvalue
-from elbound.properties.experiments.limit_spectrum import BITS, Balls, Kernels, Vector, rank_of
+from elbound.properties.experiments.limit_spectrum import BITS, rank_of
 from elbound.theory.symbols import G_norm, N, d, lambda_0, phi_1, phi_2, r_0, x_max
 
 ACTIVATIONS = {"relu": RELU, "erf": ERF}

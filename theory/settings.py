@@ -207,6 +207,7 @@ from elbound.theory.symbols import (
     p,
     phi_1,
     phi_2,
+    phi_2_plain,
     phi_h,
     plain_mean,
     plain_var,
@@ -746,9 +747,9 @@ FROZEN_NOISE = Fact("frozen noise", "one draw of the latent noise is frozen to e
 NOISE_PROTOCOL = Setting(
     "noise-protocol",
     "gradient flow up to time tau of a noisy network of width m towards targets at distance r_0 from its start",
-    parameters=(*NETWORK, N, s_z, tau, r_0, theta_top, v_1, v_2, spread_pull, offset),
+    parameters=(*NETWORK, phi_2_plain, N, s_z, tau, r_0, theta_top, v_1, v_2, spread_pull, offset),
     observables=(far_fresh, far_shared, far_frozen),
-    facts=(FRESH_NOISE, SHARED_NOISE, FROZEN_NOISE),
+    facts=(FRESH_NOISE, SHARED_NOISE, FROZEN_NOISE, ERF),
 )
 
 NOISY_START = Setting(

@@ -601,6 +601,9 @@ tau = quantity("tau", "time of the gradient flow", r"\tau", nonnegative=True)
 eta = quantity("eta", "step size of one gradient descent step", r"\eta")
 ridge = quantity("ridge", "weight of half the squared distance from the start in the loss", r"\varrho")
 phi_2 = quantity("phi_2", "supremum of the smoothed activation's absolute second derivative", r"\phi_2")
+phi_2_plain = quantity(
+    "phi_2_plain", "supremum of the activation's own absolute second derivative, without noise", r"\sup|\varphi''|"
+)
 v_1 = quantity("v_1", "supremum of the slope of a neuron's output variance", r"\sup|v_s'|", nonnegative=True)
 v_2 = quantity("v_2", "supremum of the curvature of a neuron's output variance", r"\sup|v_s''|", nonnegative=True)
 spread_slope = quantity(

@@ -3,17 +3,22 @@
 from collections.abc import Callable, Collection, Sequence
 from fractions import Fraction
 from itertools import combinations, product
-from math import lcm
 from typing import Any, ClassVar
 
-import numpy as np
+import torch
 from sympy import Matrix, Rational
+from torch import Tensor
 
+from elbound.impl.exact_kernels import Balls, Kernels, Vector
+from elbound.impl.kernels import ERF, RELU
 from elbound.impl.noise import Stream, words
+from elbound.impl.wide_network import frozen_inputs, shared_inputs
 from elbound.properties.datasets import table
 from elbound.properties.evidence.enclosure import Arithmetic, best
+from elbound.properties.evidence.intervals import Interval
 from elbound.properties.evidence.spectrum import least_eigenvalue
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
+from elbound.properties.gaussian_plane import EPS, angular_mean, lattice_error, lattice_mean
 from elbound.properties.spaces import Choice, Configuration, Count, Scalar, Space
 from elbound.theory import settings, symbols
 
@@ -22,19 +27,9 @@ BITS = 256
 DIGITS_DIM = 8
 NORM_THREE = [x for x in product(range(-3, 4), repeat=3) if sum(c * c for c in x) == 9]
 
-Vector = tuple[Fraction, ...]
-Balls = list[list[Any]]
-
 
 def dot(x: Vector, y: Vector) -> Fraction:
     return sum((a * b for a, b in zip(x, y, strict=True)), Fraction(0))
-
-
-def gram_of(X: Sequence[Vector]) -> list[list[Fraction]]:
-    """All inner products, exactly; in whole numbers, since a fraction reduces itself at every step."""
-    scale = lcm(*(c.denominator for x in X for c in x))
-    whole = np.array([[int(c * scale) for c in x] for x in X], dtype=object)
-    return [[Fraction(entry, scale**2) for entry in row] for row in (whole @ whole.T).tolist()]
 
 
 def _whole(seed: int, count: int, top: int) -> list[int]:
@@ -79,47 +74,38 @@ def inputs_of(configuration: Configuration, context: Context) -> list[Vector]:
     return [tuple(map(Fraction, x)) for x in PATTERNS[c["inputs"]](c["N"], c["seed"])]
 
 
-class Kernels:
-    """K1, K2, K3 as balls for exact inputs, activation and noise of standard deviation s, or s |x| in the weights."""
+def kernel_of_draws(
+    hold: Callable[[Tensor, Tensor], Tensor], X: Sequence[Vector], s: Fraction, noise: str, activation: str
+) -> tuple[Tensor, Tensor]:
+    """K2 or K3 [N, N] by its definition, as `hold` lets inputs hold their draws, and a bound on every entry's error.
 
-    def __init__(self, X: Sequence[Vector], s: Fraction, noise: str, activation: str, arithmetic: Arithmetic) -> None:
-        self.gram, self.s, self.weight = gram_of(X), s, noise == "weights"
-        self.activation, self.arithmetic = activation, arithmetic
+    A network with frozen noise is one without noise whose inputs hold the draws: its kernel's mean is x . x' times the
+    mean of phi' phi' over one normal vector, for all pairs of inputs alike.
+    """
+    points = torch.tensor([[float(c) for c in x] for x in X], dtype=torch.float64)
+    spread = float(s) * (points if noise == "weights" else torch.ones(len(X), 1, dtype=torch.float64))
+    held, gram = hold(points, spread), points @ points.T
+    a, b = held.repeat_interleave(len(X), 0), held.repeat(len(X), 1)
+    if activation == "erf":
+        means = lattice_mean(ERF.slope, a, b)
+        errors = means.abs() * lattice_error(a, b)
+    else:
+        # Four arcs, their ends a few roundings off, add up to at most a whole turn.
+        means = angular_mean(RELU.slope, a, b, 0)
+        errors = torch.full_like(means, 64 * EPS)
+    # Inner products of small whole numbers, or of eight sixteenths, are exact.
+    return gram * means.view_as(gram), gram.abs() * (errors + 2 * EPS).view_as(gram)
 
-    def fresh(self) -> Balls:
-        return self._matrix(lambda i, j: self._entry(i, j, self.gram[i][j]))
 
-    def shared(self) -> Balls:
-        return self._matrix(lambda i, j: self._entry(i, j, self.gram[i][j] + self._noise(i, j)))
-
-    def frozen(self) -> Balls:
-        fresh, shared = self.fresh(), self.shared()
-        return [[(shared if i == j else fresh)[i][j] for j in range(len(fresh))] for i in range(len(fresh))]
-
-    def _matrix(self, entry: Callable[[int, int], Any]) -> Balls:
-        with self.arithmetic.working():
-            lower = [[entry(i, j) for j in range(i + 1)] for i in range(len(self.gram))]
-        return [[lower[max(i, j)][min(i, j)] for j in range(len(lower))] for i in range(len(lower))]
-
-    def _noise(self, i: int, j: int) -> Fraction:
-        """Covariance of one noise draw at two inputs."""
-        return self.s**2 * (self.gram[i][j] if self.weight else 1)
-
-    def _entry(self, i: int, j: int, covariance: Fraction) -> Any:
-        q, p = (self.gram[k][k] + self._noise(k, k) for k in (i, j))
-        a, g = self.arithmetic, self._ball(self.gram[i][j])
-        if self.activation == "erf":
-            return g * 4 / (a.pi() * a.sqrt(self._ball((1 + 2 * q) * (1 + 2 * p) - 4 * covariance**2)))
-        return g * (a.pi() - self._angle(q, p, covariance)) / (2 * a.pi())
-
-    def _angle(self, q: Fraction, p: Fraction, covariance: Fraction) -> Any:
-        # A correlation of exactly +-1 has an angle that arccos of a ball could not tell.
-        if q * p == covariance**2:
-            return self._ball(Fraction(0)) if covariance > 0 else self.arithmetic.pi()
-        return self.arithmetic.acos(self._ball(covariance) / self.arithmetic.sqrt(self._ball(q * p)))
-
-    def _ball(self, value: Fraction) -> Any:
-        return self.arithmetic.rational(value.numerator, value.denominator)
+def least_above(kernel: Tensor, error: Tensor, lower: Balls, arithmetic: Arithmetic) -> Interval:
+    """Least eigenvalue of the kernel, known to these errors, less a kernel of balls."""
+    ends = torch.tensor([[arithmetic.ends(x) for x in row] for row in lower], dtype=torch.float64)
+    difference = kernel - ends.mean(2)
+    # Weyl: an eigenvalue moves by at most the Frobenius norm of what is added. The solver errs like a few roundings of
+    # the norm for each row.
+    away = float((error + ends.diff(dim=2)[..., 0] + 4 * EPS * kernel.abs()).norm())
+    away += 16 * EPS * len(kernel) * float(difference.norm())
+    return Interval.around(float(torch.linalg.eigvalsh(difference)[0]), away)
 
 
 def _counts(X: Sequence[Vector]) -> dict[Any, int]:
@@ -149,7 +135,7 @@ def rank_of(vectors: Collection[Vector]) -> int:
 
 
 class LimitSpectrum(Experiment):
-    """Least eigenvalues of K1, K1 at more noise, K2 - K1 and K3 - K1, each enclosed by a certificate."""
+    """Least eigenvalues of K1, of K1 at more noise, and of K2 - K1 and K3 - K1, K2 and K3 by their definitions."""
 
     key = "tangent/limit-spectrum"
     title = "ball arithmetic on exact inputs"
@@ -177,6 +163,7 @@ class LimitSpectrum(Experiment):
     _erf: ClassVar[dict[str, Scalar]] = _base | {"activation": "erf"}
     _free: ClassVar[dict[str, Scalar]] = _base | {"inputs": "antipodal pairs", "N": 6, "seed": 0}
     _plane: ClassVar[dict[str, Scalar]] = _free | {"seed": 1}
+    _silent: ClassVar[dict[str, Scalar]] = _base | {"eighths": 0}
     instances = {
         "ReLU, four inputs": _base,
         "ReLU, four inputs of one norm": _base | {"inputs": "one norm"},
@@ -187,6 +174,10 @@ class LimitSpectrum(Experiment):
         "ReLU, noise in the weights, x and 2x": _base | {"noise": "weights", "inputs": "x, 2x"},
         "ReLU, noise in the weights, x and -x": _base | {"noise": "weights", "inputs": "x, -x"},
         "ReLU, noise in the weights, three antipodal pairs in a plane": _plane | {"noise": "weights"},
+        "ReLU, no noise, four inputs of which no two are parallel": _silent,
+        "ReLU, no noise, x and -x": _silent | {"inputs": "x, -x"},
+        "ReLU, no noise, x and 2x": _silent | {"inputs": "x, 2x"},
+        "ReLU, no noise, three antipodal pairs in a plane": _plane | {"eighths": 0},
         "ReLU, six digits": _base | {"inputs": "digits", "N": 6},
         "erf, x and 2x": _erf | {"inputs": "x, 2x"},
         "erf, x and -x": _erf | {"inputs": "x, -x"},
@@ -196,7 +187,7 @@ class LimitSpectrum(Experiment):
     faults = {
         "kernel without noise": "ReLU, x and 2x",
         "K2 in place of K1": "erf, x and -x",
-        "kernels exchanged": "ReLU, four inputs",
+        "noise missing in K2 and K3": "ReLU, x and 2x",
     }
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:
@@ -217,23 +208,20 @@ class LimitSpectrum(Experiment):
         kernels = Kernels(X, s, *kind)
         noisier = Kernels(X, s + Fraction(int(configuration["more"]), 8), *kind)
         K1 = Kernels(X, Fraction(0), *kind).fresh() if fault == "kernel without noise" else kernels.fresh()
-        K2, K3 = kernels.shared(), kernels.frozen()
         if fault == "K2 in place of K1":
-            K1 = K2
-        if fault == "kernels exchanged":
-            K1, K2, K3 = K2, K1, K1
-        with arithmetic.working():
-            differences = {symbols.order_shared: _less(K2, K1), symbols.order_frozen: _less(K3, K1)}
-        matrices = {symbols.lambda_0: K1, symbols.lambda_noisier: noisier.fresh(), **differences}
-        return Exact({k: least_eigenvalue(x, arithmetic) for k, x in matrices.items()}, basis="enclosure")
+            K1 = kernels.shared()
+        holds = {symbols.order_shared: shared_inputs, symbols.order_frozen: frozen_inputs}
+        if fault == "noise missing in K2 and K3":
+            s = Fraction(0)
+        kept = {symbol: kernel_of_draws(hold, X, s, *kind[:2]) for symbol, hold in holds.items()}
+        least = {symbols.lambda_0: K1, symbols.lambda_noisier: noisier.fresh()}
+        enclosed = {symbol: least_eigenvalue(matrix, arithmetic) for symbol, matrix in least.items()}
+        orders = {symbol: least_above(*kernel, K1, arithmetic) for symbol, kernel in kept.items()}
+        return Exact(enclosed | orders, basis="enclosure")
 
 
 def _noise_of(configuration: Configuration) -> Fraction:
     return Fraction(int(configuration["eighths"]), 8)
-
-
-def _less(A: Balls, B: Balls) -> Balls:
-    return [[a - b for a, b in zip(*rows, strict=True)] for rows in zip(A, B, strict=True)]
 
 
 LIMIT_SPECTRUM = LimitSpectrum()

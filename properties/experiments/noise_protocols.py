@@ -91,7 +91,8 @@ class Protocol:
     def of(configuration: Configuration, protocol: str) -> "Protocol":
         c: Any = configuration
         X = inputs(configuration)
-        network, W = random_start((OUTPUTS, c["m"], INPUT_DIM), c["s_z"], ERF, c["seed"])
+        activation = ACTIVATIONS[c["activation"]]
+        network, W = random_start((OUTPUTS, c["m"], INPUT_DIM), c["s_z"], activation, c["seed"])
         if protocol != "fresh":
             rows = len(X) if protocol == "frozen" else 1
             network = replace(network, frozen=normals(c["seed"], "protocol noise", (rows, c["m"])))
@@ -136,16 +137,18 @@ class NoiseProtocols(Experiment):
     space = Space(
         (
             Choice("protocol", ("fresh", "shared", "frozen")),
-            Count("N", 2, 6),
-            Choice("m", (1024, 2048, 4096)),
-            Linear("s_z", 0.5, 1.5),
+            Choice("activation", ("erf", "ReLU"), usual=4),
+            Count("N", 1, 6),
+            Choice("m", (2, 8, 1024, 2048, 4096)),
+            Linear("s_z", 0.5, 4.0),
             Linear("time", 0.5, 4.0),
-            Logarithmic("residual", 1e-3, 3.0),
+            Logarithmic("residual", 1e-3, 4.0),
             Count("seed", 0, 2**16),
         )
     )
     _six: ClassVar[dict[str, Scalar]] = {
         "protocol": "fresh",
+        "activation": "erf",
         "N": 6,
         "m": 4096,
         "s_z": 1.0,
@@ -154,10 +157,16 @@ class NoiseProtocols(Experiment):
         "seed": 1,
     }
     _small: ClassVar[dict[str, Scalar]] = {"residual": 1e-3}
+    _two: ClassVar[dict[str, Scalar]] = _six | {"N": 1, "m": 2, "time": 0.5, "residual": 2.0}
     instances = {
+        "two neurons that much shared noise leaves steep": _two | {"protocol": "shared", "s_z": 3.0, "seed": 2000},
+        "two neurons that much frozen noise leaves steep": _two | {"protocol": "frozen", "s_z": 4.0, "seed": 2603},
         "fresh noise, width 2048": _six | {"m": 2048},
         "shared noise, width 4096": _six | {"protocol": "shared", "residual": 0.02},
         "noise frozen to each input, width 4096": _six | {"protocol": "frozen", "residual": 0.02},
+        "fresh noise, ReLU": _six | {"activation": "ReLU", "m": 2048},
+        "noise frozen to each input, ReLU: the theorem is silent": _six
+        | {"protocol": "frozen", "activation": "ReLU", "m": 1024},
         "fresh noise, tiny residual": _six | _small | {"m": 1024},
         "shared noise, tiny residual": _six | {"protocol": "shared"} | _small,
         "noise frozen to each input, tiny residual": _six | {"protocol": "frozen"} | _small,
@@ -169,11 +178,12 @@ class NoiseProtocols(Experiment):
         problem = Protocol.of(configuration, c["protocol"])
         training, net, X = problem.training, problem.training.network, problem.training.X
         size, tangent = float(problem.residual.norm()), problem.tangent
-        limit = all_outputs(LIMITS[c["protocol"]](X, net.s, ERF), OUTPUTS)
+        activation = net.activation
+        limit = all_outputs(LIMITS[c["protocol"]](X, net.s, activation), OUTPUTS)
         unit = (problem.residual / size).flatten()
         pull, steepness = 0.0, (0.0, 0.0)
         if isinstance(training, NoisyTraining):
-            steepness = variance_steepness(net.s, ERF)
+            steepness = variance_steepness(net.s, activation)
             pull = float(net.push(training.start, X, training.spread_gradient(training.start)).norm())
         values = {
             symbols.N: len(X),
@@ -182,7 +192,8 @@ class NoiseProtocols(Experiment):
             symbols.s_z: net.s,
             symbols.tau: problem.time,
             symbols.r_0: size,
-            symbols.phi_2: curvature_bound(ERF, net.smoothing),
+            symbols.phi_2: curvature_bound(activation, net.s),
+            symbols.phi_2_plain: curvature_bound(activation, 0.0),
             symbols.x_max: float(X.norm(dim=1).max()),
             symbols.G_norm: float(torch.linalg.matrix_norm(X, 2)) ** 2,
             symbols.theta_top: float(torch.linalg.eigvalsh(tangent)[-1]),
@@ -191,7 +202,8 @@ class NoiseProtocols(Experiment):
             symbols.spread_pull: pull,
             symbols.offset: math.sqrt(float(offset_squared(tangent - limit, limit, unit, problem.time))),
         }
-        return Situation(values, frozenset({FACTS[c["protocol"]]}), precision=PRECISION)
+        facts = {FACTS[c["protocol"]], *([settings.ERF] if activation is ERF else [])}
+        return Situation(values, frozenset(facts), precision=PRECISION)
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         c: Any = configuration
@@ -200,7 +212,7 @@ class NoiseProtocols(Experiment):
         after, error = problem.after()
         far = {}
         for protocol, limit in LIMITS.items():
-            kernel = all_outputs(limit(training.X, training.network.s, ERF), OUTPUTS)
+            kernel = all_outputs(limit(training.X, training.network.s, training.network.activation), OUTPUTS)
             left = KernelFlow.of(kernel, 0.0).residual(problem.residual.flatten(), problem.time)
             distance = float((after - training.y - left.view_as(after)).norm())
             far[FAR[protocol]] = maximum(Interval.around(distance / size, (error + PRECISION * size) / size), 0.0)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from elbound.impl.kernels import ERF, RELU, Activation, fresh_noise_kernel, tangent_fluctuation, variance_floor
 from elbound.impl.noise import GAUSSIAN, Stream, words
-from elbound.impl.wide_network import tangent_entries, tangent_kernel
+from elbound.impl.wide_network import neuron_outputs, tangent_entries, tangent_kernel
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Experiment, Sample, Situation
 from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
@@ -103,8 +103,7 @@ class KernelEntry(Experiment):
                 symbols.k_frozen: (one, one),
             }
             entries = {k: tangent_entries(W, X, *noise, s, activation)[0, -1] for k, noise in pairs.items()}
-            u = torch.einsum("np,mpr->nmr", X, W)
-            outputs, others = (activation.value(u + s * noise) for noise in (one, other))
+            outputs, others = (neuron_outputs(W, X, noise, s, activation) for noise in (one, other))
             entries[symbols.k_output] = (outputs[0] * others[-1]).mean(0)
             # Half the squared difference of two draws has the variance as its mean.
             entries[symbols.V_s] = (outputs[0] - others[0]).square().mean(0) / 2

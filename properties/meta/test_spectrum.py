@@ -5,11 +5,13 @@ from fractions import Fraction
 import pytest
 import torch
 
-from elbound.impl.kernels import ERF, RELU, fresh_noise_kernel, frozen_noise_kernel, shared_noise_kernel
+from elbound.impl.exact_kernels import Kernels
+from elbound.impl.kernels import ERF, RELU, fresh_noise_kernel, shared_noise_kernel
+from elbound.impl.wide_network import frozen_inputs, shared_inputs
 from elbound.properties.evidence.enclosure import Arithmetic, best, mpmath_intervals
 from elbound.properties.evidence.spectrum import RESORT, least_eigenvalue
 from elbound.properties.experiment import Context
-from elbound.properties.experiments.limit_spectrum import BITS, LIMIT_SPECTRUM, Kernels, inputs_of
+from elbound.properties.experiments.limit_spectrum import BITS, LIMIT_SPECTRUM, inputs_of, kernel_of_draws, least_above
 
 BACKENDS = pytest.mark.parametrize("arithmetic", [best(BITS), mpmath_intervals(BITS)], ids=lambda a: a.basis)
 X = [tuple(map(Fraction, x.split())) for x in ("1 2 0", "2 4 0", "0 -1 3/4")]
@@ -63,12 +65,40 @@ def test_kernels_of_balls_hold_the_kernels_of_floats(arithmetic: Arithmetic, act
     expected = {
         "fresh": fresh_noise_kernel(points, points, float(s), phi),
         "shared": shared_noise_kernel(points, points, float(s), phi),
-        "frozen": frozen_noise_kernel(points, float(s), phi),
     }
     for name, known in expected.items():
         found = [[sum(arithmetic.ends(x)) / 2 for x in row] for row in getattr(kernels, name)()]
         # Entries below 20 from a few dozen roundings.
         assert (torch.tensor(found, dtype=torch.float64) - known).abs().max() <= 1e-13
+
+
+@pytest.mark.parametrize("activation", ["ReLU", "erf"])
+@pytest.mark.parametrize("noise", ["latent", "weights"])
+@pytest.mark.parametrize("eighths", [0, 1, 12])
+def test_kernels_by_their_definition_are_k2_and_for_frozen_noise_k1_beside_the_diagonal(
+    activation: str, noise: str, eighths: int
+) -> None:
+    arithmetic, s = best(BITS), Fraction(eighths, 8)
+    inputs = [*X, tuple(map(Fraction, (-3, -6, 0)))]
+    kernels = Kernels(inputs, s, noise, activation, arithmetic)
+    fresh, shared = kernels.fresh(), kernels.shared()
+    mixed = [[(shared if i == j else fresh)[i][j] for j in range(len(fresh))] for i in range(len(fresh))]
+    for hold, expected in ((shared_inputs, shared), (frozen_inputs, mixed)):
+        found, error = kernel_of_draws(hold, inputs, s, noise, activation)
+        for i, row in enumerate(expected):
+            for j, ball in enumerate(row):
+                low, high = arithmetic.ends(ball)
+                assert low - float(error[i, j]) <= float(found[i, j]) <= high + float(error[i, j])
+        assert float(error.max()) <= 1e-10
+
+
+def test_a_least_eigenvalue_of_a_difference_is_enclosed_with_the_errors_of_its_parts() -> None:
+    arithmetic, two = best(BITS), torch.diag(torch.tensor([3.0, 5.0], dtype=torch.float64))
+    lower = balls([[Fraction(1), Fraction(0)], [Fraction(0), Fraction(4)]], arithmetic)
+    exact = least_above(two, torch.zeros_like(two), lower, arithmetic)
+    assert exact.contains(1.0)
+    assert float(exact.width) <= 1e-13
+    assert least_above(two, torch.full_like(two, 0.5), lower, arithmetic).contains(0.5)
 
 
 def test_noise_in_the_weights_is_noise_of_the_inputs_norm() -> None:

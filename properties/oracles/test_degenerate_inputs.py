@@ -16,6 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from elbound.impl.exact_kernels import Kernels
 from elbound.impl.kernels import (
     ERF,
     RELU,
@@ -46,7 +47,7 @@ from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.enclosure import best
 from elbound.properties.evidence.spectrum import least_eigenvalue
 from elbound.properties.experiment import Context, Experiment, experiments
-from elbound.properties.experiments.limit_spectrum import BITS, Kernels
+from elbound.properties.experiments.limit_spectrum import BITS
 from elbound.properties.spaces import Scalar
 from elbound.properties.trial import Trial
 from elbound.reports.ledger import Ledger

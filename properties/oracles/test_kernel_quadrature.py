@@ -5,18 +5,36 @@ import math
 import mpmath
 import numpy as np
 import pytest
-from scipy.integrate import quad
+import torch
+from scipy.integrate import dblquad, quad
 from scipy.stats import norm
 
-from elbound.properties.experiments.kernel_quadrature import angle, both_positive, product_mean
+from elbound.impl.kernels import ERF, RELU
+from elbound.impl.wide_network import fresh_inputs, frozen_inputs, neuron_outputs, shared_inputs
+from elbound.properties.gaussian_plane import EPS, Pairs, angular_mean, lattice_error, lattice_mean
 
-EPS = 2.0**-53
 PAIRS = {
     "apart": ([2.0, 0.0, 1.0, 0.0], [0.8, 1.1, 0.0, 1.0]),
     "orthogonal": ([1.0, 0.0], [0.0, 3.0]),
     "one noise": ([2.0, 0.0, 0.1, 0.0], [2.0, 0.0, 0.0, 0.1]),
     "nearly opposed": ([1.0, 0.0], [math.cos(3.0), math.sin(3.0)]),
 }
+
+
+def row(vector: object) -> torch.Tensor:
+    return torch.tensor(np.array([vector]), dtype=torch.float64)
+
+
+def angle(a: object, b: object) -> float:
+    return float(Pairs.of(row(a), row(b)).angle)
+
+
+def both_positive(a: object, b: object) -> float:
+    return float(angular_mean(RELU.slope, row(a), row(b), 0))
+
+
+def product_mean(a: object, b: object) -> float:
+    return float(angular_mean(RELU.value, row(a), row(b), 1))
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -54,3 +72,49 @@ def test_a_square_has_half_the_variance_as_its_mean() -> None:
     a = np.array([0.6, 0.8, 1.0])
     assert product_mean(a, a) == pytest.approx(1.0, rel=64 * EPS)
     assert both_positive(a, a) == 0.5
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_mean_of_two_bells_is_that_of_an_adaptive_rule(name: str) -> None:
+    a, b = (np.array(x) for x in PAIRS[name])
+    first = math.sqrt(a @ a)
+    along = float(a @ b) / first
+    across = math.sqrt(b @ b - along**2)
+
+    def integrand(v: float, u: float) -> float:
+        bells = math.exp(-((first * u) ** 2) - (along * u + across * v) ** 2)
+        return 4 / math.pi * bells * math.exp(-(u**2 + v**2) / 2) / (2 * math.pi)
+
+    whole, error = dblquad(integrand, -9, 9, -9, 9, epsabs=1e-11)
+    found = float(lattice_mean(ERF.slope, row(a), row(b)))
+    assert found == pytest.approx(whole, abs=error + found * float(lattice_error(row(a), row(b))))
+    assert float(lattice_error(row(a), row(b))) <= 1e-11
+
+
+@pytest.mark.parametrize("in_weights", [False, True])
+def test_inputs_that_hold_the_noise_give_the_preactivations_of_the_noisy_network(in_weights: bool) -> None:
+    generator = torch.Generator().manual_seed(5)
+    X, w = (torch.randn(shape, dtype=torch.float64, generator=generator) for shape in ((3, 2), (2,)))
+    spread = 0.7 * (X if in_weights else torch.ones(3, 1, dtype=torch.float64))
+    draws = torch.randn((6, spread.shape[1]), dtype=torch.float64, generator=generator)
+
+    def preactivations(held: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = held @ torch.cat((w, rows.flatten()))
+        return found
+
+    one, other = fresh_inputs(X, spread)
+    expected = {
+        "fresh": (preactivations(one, draws), draws[:3]),
+        "fresh again": (preactivations(other, draws), draws[3:]),
+        "frozen": (preactivations(frozen_inputs(X, spread), draws[:3]), draws[:3]),
+        "shared": (preactivations(shared_inputs(X, spread), draws[:1]), draws[:1].expand(3, -1)),
+    }
+    for found, noise in expected.values():
+        torch.testing.assert_close(found, X @ w + (spread * noise).sum(1), rtol=1e-13, atol=1e-13)
+
+
+def test_a_neurons_output_is_the_activation_at_its_noisy_preactivation() -> None:
+    W = torch.tensor([[[2.0], [-1.0]]], dtype=torch.float64)
+    X = torch.tensor([[1.0, 0.5], [0.0, 3.0]], dtype=torch.float64)
+    noise = torch.tensor([[[1.0]], [[2.0]]], dtype=torch.float64)
+    assert neuron_outputs(W, X, noise, 0.25, RELU).flatten().tolist() == [1.75, 0.0]

@@ -11,9 +11,14 @@ from scipy.integrate import quad
 from elbound.impl.kernels import ERF, RELU, Activation
 from elbound.impl.output_variance import output_variance, variance_slope, variance_steepness
 from elbound.impl.wide_network import tangent_blocks
-from elbound.impl.wide_training import NoisyTraining, Training, WideNetwork
+from elbound.impl.wide_training import NoisyTraining, Training, WideNetwork, WideTraining, curvature_bound
 from elbound.properties.experiments.noise_floor import expected_loss, noise_rule
 from elbound.properties.experiments.noise_protocols import SECOND_MOMENTS, offset_squared
+from elbound.theory import symbols
+from elbound.theory.claim import OutsideAssumptions
+from elbound.theory.settings import ERF as IS_ERF
+from elbound.theory.settings import SHARED_NOISE
+from elbound.theory.tangent.protocols import SHARED
 
 ACTIVATIONS = pytest.mark.parametrize("activation", [RELU, ERF], ids=lambda a: a.name)
 POINTS = torch.tensor([-3.0, -0.4, 0.0, 0.7, 2.5], dtype=torch.float64)
@@ -161,3 +166,40 @@ def test_activations_without_a_known_variance_are_refused() -> None:
         with pytest.raises(ValueError, match="tanh"):
             function(POINTS, 1.0, other)
     assert output_variance(POINTS, 0.0, ERF).abs().max() == 0
+
+
+def test_relu_with_frozen_noise_leaves_the_band_of_its_smoothed_curvature() -> None:
+    """One of two neurons is active and its gate closes at once, so that the residual stays while K2 would shrink it."""
+    s, time, size, height = 1.5, 2.0, 0.2, 0.005
+    X = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
+    noise = torch.tensor([[0.3, -0.4]], dtype=torch.float64)
+    W = torch.tensor([[height - 0.3 * s, 0.0], [-1.0 + 0.4 * s, 0.0]], dtype=torch.float64)
+    net = WideNetwork(torch.ones(1, 2, dtype=torch.float64), s, RELU, noise)
+    training = WideTraining(net, X, net.output(W, X) - size, W)
+    # The kernel at the start is its limit: half of |x|^2, from one neuron of two, or from both half of the time.
+    assert net.tangent(W, X).item() == pytest.approx(0.5, rel=1e-15)
+    # u' = (y - f) / sqrt 2: the gate closes once f has fallen by height / sqrt 2, or less than a step beyond.
+    step = 1e-4
+    left = float((net.output(training.descent(step, round(time / step)), X) - training.y).item())
+    assert left == pytest.approx(size - height / sqrt(2), abs=step * size)
+    far = abs(left / size - np.exp(-time / 2))
+    values = {
+        symbols.d: 1,
+        symbols.m: 2,
+        symbols.N: 1,
+        symbols.s_z: s,
+        symbols.tau: time,
+        symbols.r_0: size,
+        symbols.phi_2: curvature_bound(RELU, s),
+        symbols.x_max: 1.0,
+        symbols.G_norm: 1.0,
+        symbols.theta_top: 0.5,
+        symbols.v_1: 0.0,
+        symbols.v_2: 0.0,
+        symbols.spread_pull: 0.0,
+        symbols.offset: 0.0,
+    }
+    smoothed = SHARED.version("curvature of the smoothed activation")
+    assert far > 5 * smoothed.bound_at(values, frozenset({SHARED_NOISE, IS_ERF}))
+    with pytest.raises(OutsideAssumptions, match="erf"):
+        smoothed.bound_at(values, frozenset({SHARED_NOISE}))

@@ -48,13 +48,12 @@ SPLIT = Claim(
     NOISY_LOSS,
     Eq(loss_noisy, loss_mean + loss_spread),
     title="The expected loss is that of the averaged output plus half the output's variance.",
-    standing=Standing.IDENTITY,
+    standing=Standing.CODE,
     proof="E|f - y|^2 = |E f - y|^2 + E|f - E f|^2, and the neurons' noises are independent, with a_r^2 = 1.",
     wrong={
         "missing variance term": Eq(loss_noisy, loss_mean),
         "variance without the half": Eq(loss_noisy, loss_mean + 2 * loss_spread),
     },
-    papers=PAPERS,
 )
 
 START = Claim(

@@ -8,6 +8,7 @@ For inputs other than 0, lambda_0 > 0 if and only if
                                        directions are linearly independent.
 
 K1 is the Gram matrix of the functions h_i(w) = phi_s'(w . x_i) x_i; it is singular when they are linearly dependent.
+That no two parallel inputs suffice, for ReLU without noise and inputs of norm one, is theorem 3.1 of Du et al. 2019.
 In the finite form below "positive" means above 10^(-40): lambda_0 is enclosed, far above that or within 10^(-55) of 0.
 
 Units: those of the kernel.
@@ -70,9 +71,15 @@ RELU_SCALED = Claim(
     assuming=(RELU, SCALED_NOISE),
     title="For ReLU with noise in the weights lambda_0 > 0 exactly when no ray is shared and two-sided lines are free.",
     standing=Standing.PROVED,
-    proof=ALONG_A_RAY
-    + "h_i is x_i times a function of the direction of x_i alone, so inputs on one ray are dependent; "
-    "for the rest argue as with noise of its own scale.",
+    source="du-2019",
+    proof="""h_i is x_i times a function of the direction of x_i alone, so inputs on one ray are dependent; let each ray
+hold one. Noise of scale s |x|: along w = tau v as with noise of its own scale, the derivative in tau has exponentials
+of rates (v . x_i)^2 / |x_i|^2, equal for opposite directions alone, which leaves alpha_i |x_i| + alpha_j |x_j| = 0
+there, and sum alpha_i x_i = 0 at tau = 0. No noise: h_i is x_i times the indicator of w . x_i > 0, and jumps by x_i
+across the hyperplane orthogonal to x_i alone. Different lines have different hyperplanes, so a sum of alpha_i h_i that
+vanishes almost everywhere jumps across none: alpha_i = 0 for an input alone on its line, and for two in opposite
+directions alpha_i |x_i| + alpha_j |x_j| = 0, which together add the constant alpha_i x_i. In either case all alpha
+vanish if and only if the two-sided lines are linearly independent.""",
     wrong={
         "no two parallel": Eq(positive, none(n_parallel)),
         "no two positively parallel": Eq(positive, none(n_along)),
