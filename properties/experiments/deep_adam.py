@@ -172,8 +172,9 @@ class DeepAdamPast(Experiment):
         *levels, leaves = problem.nodes(-1.0 if fault else 1.0)
         for node in levels:
             diagonal = preconditioner(problem.adam, node.before)
-            gradient = problem.run.objective.gradient(node.theta)
-            away = (node.slopes - problem.run.sgd.gain * gradient[:, None]).square()
+            gradient = problem.run.objective.automatic_gradient(node.theta)
+            mean = torch.einsum("j,pjr->pr", problem.branch, node.slopes)
+            away = (node.slopes - mean[:, None]).square()
             square, spread = gradient.square(), torch.einsum("j,pjr->pr", problem.branch, away)
             sizes = torch.einsum("j,pjr->pr", problem.branch, node.slopes.square()) + square
             rows = {
@@ -219,7 +220,7 @@ class DeepAdamMomentum(Experiment):
         *levels, leaves = problem.nodes(-1.0 if fault else 1.0)
         kept, average, pairs = problem.adam.beta_1, (0.0, 0.0), []
         for node in levels:
-            square = problem.run.objective.gradient(node.theta).square().sum(0)
+            square = problem.run.objective.automatic_gradient(node.theta).square().sum(0)
             found = _expected(node.chances, square, square)
             average = kept * average[0] + (1 - kept) * found[0], kept * average[1] + (1 - kept) * found[1]
             pairs.append(average)
