@@ -11,14 +11,15 @@ DIRECTIONS = 256
 POLISH = 20
 
 
-def bilinear_norm(form: Float[np.ndarray, "2 p p"], error: float) -> Interval:
+def bilinear_norm(form: Float[np.ndarray, "2 p p"], error: float, first: int = 0) -> Interval:
     """sup |B[v, w]| over unit v and w of a symmetric bilinear map B: R^p x R^p -> R^2, entry i the form[i].
 
     The norm is the largest |y . B| over unit y, |y . B| the spectral norm of a symmetric matrix. Where it is attained,
-    at y* and v*, the number y . B[v*, v*] is the norm times y . y*: so a grid of lines through the origin of the plane,
-    each direction within pi / (2 DIRECTIONS) of one, misses the norm by the cosine of that angle at most. From below
-    stands what is attained after alternating between y and v. ``error`` bounds the spectral error of every |y . B|
-    and is added on both sides. Raises ValueError for a map into another space and for non-finite entries.
+    at y* and v*, the number y . B[v*, v*] is the norm times y . y*: so a grid of directions, one within
+    pi / (2 DIRECTIONS) of every line, misses the norm by the cosine of that angle at most. From below
+    stands what is attained after alternating between y and v. Where the block of the ``first`` coordinates vanishes, the
+    map being linear in these, a second bound from above needs no grid. ``error`` bounds the spectral error of every
+    |y . B| and is added on both sides. Raises ValueError for a map into another space and for non-finite entries.
     """
     if form.ndim != 3 or form.shape[0] != 2 or form.shape[1] != form.shape[2] or not np.isfinite(form).all():
         raise ValueError(f"form has shape {form.shape}; allowed: a finite [2, p, p]")
@@ -37,5 +38,24 @@ def bilinear_norm(form: Float[np.ndarray, "2 p p"], error: float) -> Interval:
         attained = length
         values, vectors = np.linalg.eigh(np.tensordot(image / length, form, 1))
         vector = vectors[:, np.abs(values).argmax()]
-    highest = max(float(sizes.max()) / math.cos(math.pi / (2 * DIRECTIONS)), attained)
-    return Interval.between(max(attained - error, 0.0), highest + error)
+    highest = float(sizes.max()) / math.cos(math.pi / (2 * DIRECTIONS))
+    if first and not form[:, :first, :first].any():
+        highest = min(highest, _linear_in_first(form[:, :first, first:], form[:, first:, first:]))
+    return Interval.between(max(attained - error, 0.0), max(highest, attained) + error)
+
+
+def _linear_in_first(mixed: Float[np.ndarray, "2 a b"], rest: Float[np.ndarray, "2 b b"]) -> float:
+    """An upper bound on |2 N(t) s + R[t, t]| over |s|^2 + |t|^2 = 1, N(t) the 2 x a matrix of the mixed block.
+
+    |N(t)|^2 is the larger eigenvalue of a 2 x 2 matrix of quadratic forms in t, half its trace and half the root of
+    (difference of the diagonal)^2 + 4 (corner)^2, each at most its own norm. Then 2 |s| |t| |N| + |t|^2 |R| is a form.
+    """
+
+    def norm(matrix: Float[np.ndarray, "b b"]) -> float:
+        return float(np.linalg.norm(matrix, 2))
+
+    one, two = (part.T @ part for part in mixed)
+    corner = mixed[0].T @ mixed[1]
+    square = (norm(one + two) + math.hypot(norm(one - two), norm(corner + corner.T))) / 2
+    bent = math.hypot(norm(rest[0]), norm(rest[1]))
+    return bent / 2 + math.sqrt(bent**2 / 4 + square)

@@ -100,12 +100,12 @@ def first_norm(found: Derivatives) -> Interval:
     return maximum(Interval.around(norm, 2 * PASS * size), 0.0)
 
 
-def second_norm(found: Derivatives, terms: float) -> Interval:
-    """The norm of the second derivative, whose entries are sums of terms up to a size."""
+def second_norm(found: Derivatives, terms: float, first: int = 0) -> Interval:
+    """The norm of the second derivative, whose entries are sums of terms up to a size; see `bilinear_norm`."""
     symmetric = (found.second + found.second.mT) / 2
     # |y . B| is at most sqrt 2 times the Frobenius norm of the larger form; rounding of p^2 entries of that size.
     error = 2 * PASS * (float(found.second.norm()) + found.second.shape[-1] * terms)
-    return bilinear_norm(symmetric.numpy(), error)
+    return bilinear_norm(symmetric.numpy(), error, first)
 
 
 class DeepLayer(Experiment):
@@ -165,7 +165,11 @@ class DeepLayer(Experiment):
         slope, curvature = float(raised.first.norm()), float(raised.second.norm())
         terms = clip.sharpness * slope**2 + curvature
         return Exact(
-            {J_u: first_norm(raised), H_u: second_norm(raised, curvature), H_f: second_norm(bent, terms)},
+            {
+                J_u: first_norm(raised),
+                H_u: second_norm(raised, curvature, OUTPUTS * (inputs + 1)),
+                H_f: second_norm(bent, terms),
+            },
             basis="exact, automatic derivatives",
         )
 

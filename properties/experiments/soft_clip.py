@@ -101,8 +101,8 @@ def _least_slope(clip: SoftClip) -> Interval:
 def _reach(clip: SoftClip, error: float) -> Interval:
     """The larger distance of an end of the values from the middle, each end from the other by integrating the slope."""
     far = clip.high + TAIL / clip.sharpness
-    # The slope is analytic for |Im x| < pi / s, and along Im x = pi / (2 s) its size integrates to at most T pi / 2: the
-    # trapezoid rule with step h errs by less than pi T / (e^(pi^2 / (s h)) - 1), below 1e-16 T for s h <= 1/4.
+    # The slope is analytic for |Im x| < pi / s, and along Im x = pi / (2 s) its size integrates to at most T pi / 2:
+    # the trapezoid rule with step h errs by less than pi T / (e^(pi^2 / (s h)) - 1), below 1e-16 T for s h <= 1/4.
     count = math.ceil(far * clip.sharpness / CELL)
     step, width = far / count, clip.high - clip.low
     places = step * torch.arange(-count, count + 1, dtype=torch.float64)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from elbound.impl import clipping
+from elbound.impl.clipping import squared_bend
 from elbound.impl.full_linear_vae import at_weights, objective
 from elbound.impl.linear_vae import LinearVAE, Weights
 from elbound.properties.evidence.enclosure import Arithmetic, best, mpmath_intervals
@@ -51,12 +52,12 @@ def test_the_polynomial_is_the_squared_second_derivative(t: float, p: float, rad
 
     zero = torch.zeros((), dtype=torch.float64)
     second = torch.func.jacrev(torch.func.jacrev(along))(zero)
-    value, by_t, by_p = clipping.squared_bend(t, p)
+    value, by_t, by_p = squared_bend(t, p)
     # Values below one, a few operations each: a hundred units of rounding.
     assert value == pytest.approx(float(second.square().sum()) * radius**2, abs=1e-14)
     step = 1e-6
-    assert by_t == pytest.approx((clipping.squared_bend(t + step, p)[0] - clipping.squared_bend(t - step, p)[0]) / (2 * step), abs=1e-7)
-    assert by_p == pytest.approx((clipping.squared_bend(t, p + step)[0] - clipping.squared_bend(t, p - step)[0]) / (2 * step), abs=1e-7)
+    assert by_t == pytest.approx((squared_bend(t + step, p)[0] - squared_bend(t - step, p)[0]) / (2 * step), abs=1e-7)
+    assert by_p == pytest.approx((squared_bend(t, p + step)[0] - squared_bend(t, p - step)[0]) / (2 * step), abs=1e-7)
 
 
 @pytest.mark.parametrize("arithmetic", [best(), mpmath_intervals(64)], ids=lambda x: x.basis)
