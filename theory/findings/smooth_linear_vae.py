@@ -3,7 +3,8 @@
 It is the assumption of most theorems on SGD, read as one constant L for all weights; no source that we know states it
 of this model. In a finite form: the Hessian is no larger at (2W, 2V) than at (W, V). That is what one constant would
 imply: the objective is quartic and even, so along the ray s (W, V) every entry of the Hessian is A + s^2 B, bounded in
-s only where B = 0, and then the Hessian is the same at every s. One point at which the norm grows refutes every L.
+s only where B = 0, and then the Hessian is the same at every s. One point at which the norm grows refutes every L. The
+abstract of Herrera, Krach and Teichmann (2020) says the same of feed-forward networks: no constant serves all weights.
 
 Units: nats per squared unit of the weights.
 """
