@@ -65,7 +65,15 @@ class Objective:
         return self.problem.objective(clip(theta, self.radius), self.problem.whole(self.rule))
 
     def gradient(self, theta: Float[Tensor, "P R"]) -> Float[Tensor, "P R"]:
+        """Of F(Phi(theta)), explicitly."""
         return self.batch_gradient(theta, self.problem.whole(self.rule))
+
+    def automatic_gradient(self, theta: Float[Tensor, "P R"]) -> Float[Tensor, "P R"]:
+        """The same by automatic differentiation of ``value``: it shares nothing with the sample gradients."""
+        leaf = theta.detach().requires_grad_()
+        # Point r enters the r-th value alone.
+        (found,) = torch.autograd.grad(self.value(leaf).sum(), leaf)
+        return found
 
     def batch_gradient(self, theta: Float[Tensor, "P R"], batch: Batch) -> Float[Tensor, "P R"]:
         """Of a minibatch: a function of parameters and batch alone, for any optimiser to call."""
@@ -83,11 +91,13 @@ class Objective:
         return found
 
     def record(self, theta: Float[Tensor, "P R"], sgd: Sgd) -> "Record":
-        """The gradient, the sample gradient's variance, and its variance along the gradient, at each of R points."""
+        """The gradient, the sample gradient's variance, and its variance along the gradient, at each of R points.
+
+        The gradient is the automatic one of the objective, whatever the sample gradients have as their mean.
+        """
         outcomes, weights = self.outcomes(theta), self.rule.weights.to(theta)[:, None]
-        of_datum = (outcomes * weights).sum(2)
-        gradient = of_datum.mean(1)
-        between, within = of_datum - gradient[:, None], outcomes - of_datum[:, :, None]
+        gradient, of_datum = self.automatic_gradient(theta), (outcomes * weights).sum(2)
+        between, within = of_datum - of_datum.mean(1, keepdim=True), outcomes - of_datum[:, :, None]
         shares = sgd.shares(self.problem.data_count)
 
         def split(data: Tensor, noise: Tensor) -> Tensor:
@@ -119,7 +129,7 @@ class Objective:
 
 
 class Record(NamedTuple):
-    """Exact at each point: grad F, the trace of the sample gradient's covariance, and Var <grad F, g>."""
+    """At each point: grad F by automatic differentiation, the trace of Cov g, and Var <grad F, g>."""
 
     gradient: Float[Tensor, "P R"]
     variance: Float[Tensor, " R"]

@@ -90,7 +90,15 @@ class Constants:
     def smoothness(self, noise_variance: float, beta: float) -> float:
         """A bound on |Hess F| wherever the norms hold."""
         residual = self.data_norm + self.output_size
-        fit = (self.slope_square + residual * self.mean_curvature) / noise_variance
+        return self._with_divergence((self.slope_square + residual * self.mean_curvature) / noise_variance, beta)
+
+    def sample_smoothness(self, noise_variance: float, beta: float) -> float:
+        """A bound on the Hessian of the integrand for one datum and one noise node, wherever the norms hold."""
+        residual = self.data_norm + self.output_size
+        fit = float((self.output.slope**2 + residual * self.output.curvature).max())
+        return self._with_divergence(fit / noise_variance, beta)
+
+    def _with_divergence(self, fit: float, beta: float) -> float:
         mean, spread = self.mean, self.spread
         code = float((mean.slope**2 + mean.size * mean.curvature).item())
         width = float((self.variance * spread.slope**2 + self.expm1_norm * spread.curvature).item())
@@ -159,4 +167,11 @@ def clipped_smoothness(problem: DeepVAE, rule: NoiseRule, radius: float) -> floa
     """
     constants = layerwise(problem, rule, norms_on_ball(problem, radius))
     on_ball = constants.smoothness(problem.noise_variance, problem.beta)
+    return on_ball + CURVATURE * constants.gradient_bound(problem.noise_variance, problem.beta) / radius
+
+
+def clipped_sample_smoothness(problem: DeepVAE, rule: NoiseRule, radius: float) -> float:
+    """The same for every sample gradient: of the integrand for one datum and one noise node, composed with the clip."""
+    constants = layerwise(problem, rule, norms_on_ball(problem, radius))
+    on_ball = constants.sample_smoothness(problem.noise_variance, problem.beta)
     return on_ball + CURVATURE * constants.gradient_bound(problem.noise_variance, problem.beta) / radius

@@ -230,6 +230,21 @@ def backward(
     return found[::-1], pull
 
 
+class LatentSample(NamedTuple):
+    """The latent sample for each datum and noise, and the encoder's standard deviations."""
+
+    latent: Float[Tensor, "R k B Q"]
+    deviation: Float[Tensor, "R k B"]
+
+
+def latent_sample(
+    mean: Float[Tensor, "R k B"], log_variance: Float[Tensor, "R k B"], noise: Float[Tensor, "#R k #B Q"]
+) -> LatentSample:
+    """z = mu + e^(l/2) eps: the encoder's Gaussian written in its own noise."""
+    deviation = torch.exp(log_variance / 2)
+    return LatentSample(mean[..., None] + deviation[..., None] * noise, deviation)
+
+
 @dataclass(frozen=True, eq=False)
 class NoiseRule:
     """Nodes eps [Q, k] and weights [Q] that stand for the law of the latent noise: E h(eps) = sum_q w_q h(eps_q).
@@ -346,8 +361,7 @@ class DeepVAE:
         x, noise = batch.x.permute(2, 0, 1).expand(replicates, -1, -1), batch.noise.permute(3, 0, 1, 2)
         encoder = forward(encoder_maps, (*hidden, Heads(shape.mean, shape.log_variance)), x)
         mean, spread = encoder.output.chunk(2, dim=1)
-        deviation = torch.exp(spread / 2)
-        z = mean[..., None] + deviation[..., None] * noise
+        z, deviation = latent_sample(mean, spread, noise)
         decoder = forward(decoder_maps, (*hidden, shape.output), z.flatten(2))
         residual = decoder.output.unflatten(2, z.shape[2:]) - x[..., None]
         return Pass(encoder_maps, encoder, decoder_maps, decoder, mean, spread, deviation, noise, z, residual)

@@ -65,6 +65,28 @@ class SoftClip:
         return self.sharpness * tanh(a) * sqrt(r**2 - sech**2) / (1 + r) ** 2
 
 
+def stable_value(x: Float[Tensor, "..."], clip: SoftClip) -> Float[Tensor, "..."]:
+    """f(x) as a clip plus a correction below log 2 / s: neither overflow nor a difference of large numbers.
+
+    Left to autograd, its derivative is that of these operations: true except at the two edges, where it has kinks.
+    """
+    s = clip.sharpness
+    below, above = (1 + torch.exp(-s * (x - edge).abs()) for edge in (clip.low, clip.high))
+    return x.clamp(clip.low, clip.high) + torch.log(below / above) / s
+
+
+def logistic_derivatives(clip: SoftClip, exp: Callable[[Any], Any], x: Any) -> tuple[Any, Any, Any]:
+    """The first three derivatives at x, by f' = S(s (x - low)) - S(s (x - high)) with S the logistic function.
+
+    In any arithmetic that has the given exponential: x may be a number, a tensor or a ball.
+    """
+    s = clip.sharpness
+    p, q = (1 / (1 + exp((edge - x) * s)) for edge in (clip.low, clip.high))
+    bends = [y * (1 - y) for y in (p, q)]
+    twists = [bend * (1 - 2 * y) for bend, y in zip(bends, (p, q), strict=True)]
+    return p - q, (bends[0] - bends[1]) * s, (twists[0] - twists[1]) * s * s
+
+
 class _Value(torch.autograd.Function):
     """f with its derivative given: autograd through |x - low| would put a kink where there is none."""
 
@@ -72,10 +94,7 @@ class _Value(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, clip: SoftClip) -> Tensor:
-        # Clip plus a correction below log 2 / s: neither overflow nor a difference of large numbers.
-        s = clip.sharpness
-        below, above = (1 + torch.exp(-s * (x - edge).abs()) for edge in (clip.low, clip.high))
-        return x.clamp(clip.low, clip.high) + torch.log(below / above) / s
+        return stable_value(x, clip)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, SoftClip], output: Tensor) -> None:  # noqa: ARG004

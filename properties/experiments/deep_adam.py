@@ -1,7 +1,7 @@
 """Adam on radially clipped deep Gaussian VAEs: every path of one or two steps enumerated, B = K = 1.
 
 As for SGD the latent noise is three-valued, so expectations given the weights are finite sums. The bound on gradients
-is the largest coordinate that any path meets: the enumeration is a function of the configuration alone.
+is known before the run: from the sample gradients at the start, and from how far the steps can lead.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from elbound.impl.deep_smoothness import clipped_sample_smoothness
 from elbound.impl.optimisers import Adam, Moments, Place, Timing, adam_step, at_rest, preconditioner
 from elbound.properties.evidence.intervals import Interval, maximum
 from elbound.properties.experiment import At, Context, Exact, Experiment, Situation, Steps
@@ -82,6 +83,23 @@ class DeepAdam:
         count = self.run.problem.data_count
         return (self.run.objective.rule.weights / count).repeat(count)
 
+    @cached_property
+    def gradient_bound(self) -> float:
+        """A bound on every coordinate of every sample gradient that a path may meet, by the start alone.
+
+        A step is at most gamma E / reg long where no gradient before it is longer than E, since A is at most 1 / reg
+        and the momentum an average; a sample gradient moves by at most its own smoothness constant times the way.
+        """
+        run, gain = self.run, self.run.sgd.gain
+        smoothness = gain * clipped_sample_smoothness(run.problem, run.objective.rule, run.radius)
+        longest, outcomes = gain * run.gradient_bound, gain * run.objective.outcomes(run.start)
+        coordinate, length = float(outcomes.abs().max()), float(outcomes.norm(dim=0).max())
+        way, steepest = 0.0, length
+        for t in range(1, run.sgd.steps):
+            way += self.adam.step_at(t) * steepest / self.adam.regulariser
+            steepest = min(length + smoothness * way, longest)
+        return min(coordinate + smoothness * way, longest) * (1 + PASS)
+
     def nodes(self, sign: float = 1.0) -> Iterator[Node]:
         """The levels t = 1, ..., n, then the leaves without gradients."""
         theta, chances = self.run.start, torch.ones(1, dtype=torch.float64)
@@ -106,7 +124,7 @@ class DeepAdam:
             C: self.adam.step_size,
             L: run.smoothness,
             Delta: run.first_value - run.floor,
-            R: max(float(node.slopes.abs().max()) for node in list(self.nodes())[:-1]) * (1 + PASS),
+            R: self.gradient_bound,
             beta_2: self.adam.beta_2,
             reg: self.adam.regulariser,
             r: run.radius,
@@ -172,8 +190,9 @@ class DeepAdamPast(Experiment):
         *levels, leaves = problem.nodes(-1.0 if fault else 1.0)
         for node in levels:
             diagonal = preconditioner(problem.adam, node.before)
-            gradient = problem.run.objective.gradient(node.theta)
-            away = (node.slopes - problem.run.sgd.gain * gradient[:, None]).square()
+            gradient = problem.run.objective.automatic_gradient(node.theta)
+            mean = torch.einsum("j,pjr->pr", problem.branch, node.slopes)
+            away = (node.slopes - mean[:, None]).square()
             square, spread = gradient.square(), torch.einsum("j,pjr->pr", problem.branch, away)
             sizes = torch.einsum("j,pjr->pr", problem.branch, node.slopes.square()) + square
             rows = {
@@ -219,7 +238,7 @@ class DeepAdamMomentum(Experiment):
         *levels, leaves = problem.nodes(-1.0 if fault else 1.0)
         kept, average, pairs = problem.adam.beta_1, (0.0, 0.0), []
         for node in levels:
-            square = problem.run.objective.gradient(node.theta).square().sum(0)
+            square = problem.run.objective.automatic_gradient(node.theta).square().sum(0)
             found = _expected(node.chances, square, square)
             average = kept * average[0] + (1 - kept) * found[0], kept * average[1] + (1 - kept) * found[1]
             pairs.append(average)

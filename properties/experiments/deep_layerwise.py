@@ -1,10 +1,8 @@
-"""Hessians of deep Gaussian VAEs at points, and the maps on which each line of the layerwise recursion is attained."""
+"""Hessians of deep Gaussian VAEs at points, with the layerwise constants there."""
 
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from elbound.impl.deep_smoothness import Constants, layerwise, norms_at
@@ -26,34 +24,22 @@ from elbound.properties.datasets import bundled, table
 from elbound.properties.evidence.intervals import Interval, maximum
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
 from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
-from elbound.theory.settings import DEEP_LATENT, DEEP_LAYER, DEEP_POINT, UNIT_SCALE
+from elbound.theory.settings import DEEP_POINT, UNIT_SCALE
 from elbound.theory.symbols import (
     D_max,
-    H_a,
-    H_f,
     H_g,
     H_l,
     H_mu,
-    H_u,
-    H_z,
-    J_a,
     J_g2,
     J_l,
     J_mu,
-    J_u,
-    J_z,
     beta,
-    c_1,
-    c_2,
     depth,
-    eps_norm,
     expm1_max,
     expm1_norm,
     hessian_deep,
-    m_a,
     m_g,
     m_mu,
-    rho,
     sigma_x2,
     x_max,
 )
@@ -224,114 +210,4 @@ def _norm(matrix: Tensor) -> float:
     return float(torch.linalg.eigvalsh(matrix).abs().max())
 
 
-class DeepLayer(Experiment):
-    """A layer u = A a(s) + b of width one, then a soft-clip, on a(s) = m + J s + H s^2 / 2; all derivatives by hand."""
-
-    key = "smoothness/deep-layer"
-    title = "one layer in closed form"
-    setting = DEEP_LAYER
-    space = Space(
-        (
-            Linear("m", 0.0, 3.0),
-            Linear("J", 0.0, 3.0),
-            Linear("H", 0.0, 3.0),
-            Linear("rho", 0.0, 3.0),
-            Logarithmic("sharpness", 0.1, 20.0),
-            Logarithmic("range", 0.1, 20.0),
-            # Where the pre-activation lies, in units of the place of largest curvature.
-            Linear("place", 0.0, 2.0),
-        )
-    )
-    _flat: ClassVar[dict[str, Scalar]] = {"m": 0.0, "J": 2.0, "H": 0.0, "rho": 0.1, "sharpness": 0.1, "range": 20.0}
-    _flat |= {"place": 0.0}
-    instances = {
-        "linear below": _flat,
-        "slope of the layer's own matrix": _flat | {"m": 2.0, "J": 0.1},
-        "slope of the offset": _flat | {"m": 0.1, "J": 0.1},
-        "slope from below": _flat | {"J": 3.0, "rho": 3.0},
-        "activation at its sharpest bend": _flat | {"m": 2.0, "J": 0.05, "rho": 1.0, "sharpness": 20.0, "place": 1.0},
-        "curvature from below": _flat | {"J": 0.5, "H": 3.0, "rho": 3.0, "m": 0.0, "sharpness": 0.1, "range": 20.0},
-    }
-    faults = {"matrix and input move twice as far": "linear below"}
-
-    def situation(self, configuration: Configuration, context: Context) -> Situation:
-        c: Any = configuration
-        clip = _clip(configuration)
-        return Situation(
-            {m_a: c["m"], J_a: c["J"], H_a: c["H"], rho: c["rho"], c_1: clip.slope_bound, c_2: clip.curvature_bound}
-        )
-
-    def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
-        c: Any = configuration
-        clip, size, below = _clip(configuration), c["m"], c["J"] * (2.0 if fault else 1.0)
-        # Parameters (A, b, s) at (rho, chosen offset, 0).
-        first = np.array([size, 1.0, c["rho"] * below])
-        second = np.array([[0.0, 0.0, below], [0.0, 0.0, 0.0], [below, 0.0, c["rho"] * c["H"]]])
-        # f'' peaks where cosh u = (A + sqrt(A^2 + 8)) / 2, A = cosh(sT/2), u in units of the sharpness.
-        a = np.cosh(c["sharpness"] * c["range"] / 2)
-        peak = np.arccosh((a + np.sqrt(a**2 + 8)) / 2) / c["sharpness"]
-        at = torch.tensor(-c["place"] * peak, dtype=torch.float64)
-        slope, curvature = float(clip.slope(at)), float(clip.curvature(at))
-        bent = curvature * np.outer(first, first) + slope * second
-        return Exact({J_u: _about(np.linalg.norm(first)), H_u: _about(_largest(second)), H_f: _about(_largest(bent))})
-
-
-def _clip(configuration: Configuration) -> SoftClip:
-    c: Any = configuration
-    return SoftClip(-c["range"] / 2, c["range"] / 2, c["sharpness"])
-
-
-def _largest(matrix: NDArray[np.float64]) -> float:
-    return float(np.abs(np.linalg.eigvalsh(matrix)).max())
-
-
-def _about(value: Any) -> Interval:
-    # Matrices of order three: tens of operations, and the eigensolver's few units of the norm.
-    return Interval.around(float(value), 256 * EPS * float(value))
-
-
-class DeepLatent(Experiment):
-    """Z = mu(s) + e^(l(s)/2) eps for one parameter s, at any alignment of the mean with the log-variance."""
-
-    key = "smoothness/deep-latent"
-    title = "the latent sample in closed form"
-    setting = DEEP_LATENT
-    space = Space(
-        (
-            Choice("aligned", (True, False)),
-            Linear("J_mu", 0.0, 3.0),
-            Linear("H_mu", 0.0, 3.0),
-            Linear("J_l", 0.0, 3.0),
-            Linear("H_l", 0.0, 3.0),
-            Logarithmic("D", 0.1, 5.0),
-            Linear("eps", 0.0, 4.0),
-        )
-    )
-    _unit: ClassVar[dict[str, Scalar]] = {"aligned": True, "J_mu": 1.0, "H_mu": 1.0, "J_l": 1.0, "H_l": 1.0}
-    _unit |= {"D": 1.0, "eps": 1.0}
-    instances = {
-        "all aligned": _unit,
-        "log-variance alone": _unit | {"J_mu": 0.1, "H_mu": 0.1, "H_l": 0.1, "J_l": 3.0, "eps": 3.0},
-    }
-    faults = {"noise doubled": "log-variance alone"}
-
-    def situation(self, configuration: Configuration, context: Context) -> Situation:
-        c: Any = configuration
-        return Situation(
-            {J_mu: c["J_mu"], H_mu: c["H_mu"], J_l: c["J_l"], H_l: c["H_l"], D_max: c["D"], eps_norm: c["eps"]}
-        )
-
-    def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
-        c: Any = configuration
-        sign, scale = 1.0 if c["aligned"] else -1.0, c["D"] ** 0.5 * c["eps"] * (2.0 if fault else 1.0)
-        slope = abs(sign * c["J_mu"] + scale * c["J_l"] / 2)
-        curvature = abs(sign * c["H_mu"] + scale * (c["H_l"] / 2 + c["J_l"] ** 2 / 4))
-        # Ten operations; where the terms cancel the error is that of their sizes.
-        sizes = c["J_mu"] + scale * c["J_l"], c["H_mu"] + scale * (c["H_l"] + c["J_l"] ** 2)
-        around = (Interval.around(x, 16 * EPS * size) for x, size in zip((slope, curvature), sizes, strict=True))
-        return Exact(dict(zip((J_z, H_z), (maximum(x, 0.0) for x in around), strict=True)))
-
-
 DEEP_HESSIAN = DeepHessian()
-DEEP_LAYER_MAP = DeepLayer()
-DEEP_LATENT_MAP = DeepLatent()

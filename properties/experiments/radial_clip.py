@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from elbound.impl.clipping import hessian, scaled
+from elbound.impl.clipping import hessian, scaled, squared_bend
 from elbound.impl.linear_vae import LinearVAE, Weights
 from elbound.properties.datasets import bundled
 from elbound.properties.evidence.enclosure import Arithmetic, best
@@ -18,20 +18,6 @@ from elbound.theory.symbols import D_max, G_r, bend_sup, beta, hessian_theta, la
 
 WIDTH = 1e-11
 Box = tuple[float, float, float, float]
-
-
-def squared_bend(t: Any, p: Any) -> tuple[Any, Any, Any]:
-    """(r |D^2 Phi[v, v]|)^2 for a unit direction v of radial share p where |theta|^2 / (r^2 + |theta|^2) = t.
-
-    With its derivatives in t and in p. Along theta and across it D^2 Phi[v, v] has r^-1 sqrt(t) (1 - t) times
-    3 t p - 1 - 2 p and -2 sqrt(p (1 - p)), so the square is a polynomial on the unit square: nothing lies beyond.
-    """
-    along = 1 + 2 * p - 3 * t * p
-    value = along * along + 4 * p * (1 - p)
-    weight, left = t * (1 - t) ** 2, 1 - t
-    by_t = left * (1 - 3 * t) * value - weight * 6 * p * along
-    by_p = weight * (2 * along * (2 - 3 * t) + 4 - 8 * p)
-    return weight * value, by_t, by_p
 
 
 def largest_square(arithmetic: Arithmetic, last_share: float = 1.0) -> Interval:

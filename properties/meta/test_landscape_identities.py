@@ -2,7 +2,7 @@
 
 from sympy import Expr, Max, Rational, Symbol, diff, expand, log, simplify, solve, sqrt, symbols
 
-from elbound.properties.experiments.radial_clip import squared_bend
+from elbound.impl.clipping import squared_bend
 from elbound.theory.landscape import infimum, origin_saddle
 from elbound.theory.smoothness import linear_vae_learned_variance, linear_vae_pointwise, radial_clip
 from elbound.theory.symbols import L_V, L_W, L_WV, D_i, L_Vl, beta, i, lam_i, r, sigma_x2

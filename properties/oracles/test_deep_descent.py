@@ -10,11 +10,21 @@ import torch
 from torch import Tensor
 
 from elbound.impl.deep_descent import Objective, clip, pull_back, steps, unclip
-from elbound.impl.deep_smoothness import clipped_smoothness, layerwise, norms_at, norms_on_ball, reach
+from elbound.impl.deep_smoothness import (
+    clipped_sample_smoothness,
+    clipped_smoothness,
+    layerwise,
+    norms_at,
+    norms_on_ball,
+    reach,
+)
 from elbound.impl.deep_vae import Architecture, DeepVAE, Tanh, three_point_rule
 from elbound.impl.noise import THREE_POINT, Stream, replicate_range
+from elbound.impl.optimisers import Timing
 from elbound.impl.soft_clipping import SoftClip
 from elbound.impl.trajectories import Draw, Sgd, draw
+from elbound.properties.experiment import Context
+from elbound.properties.experiments.deep_adam import DEEP_ADAM_PAST, DeepAdam
 from elbound.properties.experiments.deep_layerwise import constants_of
 from elbound.theory.evaluate import evaluate
 from elbound.theory.smoothness.deep_layerwise import layerwise_smoothness
@@ -55,6 +65,7 @@ def test_the_gradient_of_the_clipped_objective_is_that_of_autograd(radius: float
     theta, objective = points(4, 1.5).requires_grad_(), Objective(PROBLEM, RULE, radius)
     (plain,) = torch.autograd.grad(objective.value(theta).sum(), theta)
     close(objective.gradient(theta.detach()), plain)
+    assert torch.equal(objective.automatic_gradient(theta), plain)
 
 
 def test_pulling_back_is_the_jacobian_of_the_clip() -> None:
@@ -163,6 +174,24 @@ def test_the_clipped_objective_is_smooth_with_its_constant() -> None:
         hessian = torch.autograd.functional.hessian(lambda w: OBJECTIVE.value(w[:, None])[0], theta)
         assert isinstance(hessian, Tensor)
         assert float(torch.linalg.matrix_norm(hessian, 2)) <= bound
+
+
+def test_every_sample_gradient_of_the_clipped_objective_is_smooth_with_its_constant() -> None:
+    bound = clipped_sample_smoothness(PROBLEM, RULE, RADIUS)
+    assert bound >= clipped_smoothness(PROBLEM, RULE, RADIUS)
+    for norm in (0.1, 1.0, 5.0):
+        theta, way = points(1, norm), points(1, 0.01, 6)
+        rise = OBJECTIVE.outcomes(theta + way) - OBJECTIVE.outcomes(theta)
+        assert float(rise.norm(dim=0).max()) <= bound * float(way.norm())
+
+
+@pytest.mark.parametrize("timing", list(Timing))
+@pytest.mark.parametrize("size", [0.02, 3.0])
+def test_no_sample_gradient_on_an_enumerated_path_of_adam_passes_its_bound(timing: Timing, size: float) -> None:
+    for instance in DEEP_ADAM_PAST.instances.values():
+        problem = DeepAdam.of({**instance, "LC/reg": size}, Context(), timing)
+        met = max(float(node.slopes.abs().max()) for node in list(problem.nodes())[:-1])
+        assert met <= problem.gradient_bound
 
 
 def test_the_constant_is_that_of_the_claim() -> None:

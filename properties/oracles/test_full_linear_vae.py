@@ -54,6 +54,25 @@ def test_without_offsets_objective_and_hessian_are_the_closed_forms(found: tuple
 
 @EXAMPLES
 @given(found=cases)
+def test_along_a_ray_every_entry_of_the_hessian_is_a_constant_plus_a_square(
+    found: tuple[LinearVAE, Parameters],
+) -> None:
+    problem, at = found
+    plain = at_weights(problem, at.encoder, at.decoder)
+
+    def at_scale(s: float) -> Tensor:
+        moved = plain._replace(encoder=s * at.encoder, decoder=s * at.decoder)
+        return hessian(problem, moved, Region(WEIGHTS, 1.0))
+
+    origin, one = at_scale(0.0), at_scale(1.0)
+    for s in (-1.0, 2.0, 5.0):
+        expected = origin + s**2 * (one - origin)
+        assert float((at_scale(s) - expected).abs().max()) <= 1e-12 * (1 + s**2 * float(one.abs().max()))
+    assert float((one - origin).abs().max()) > 0
+
+
+@EXAMPLES
+@given(found=cases)
 def test_offsets_follow_a_shift_of_the_data_and_log_variances_are_those_of_the_problem(
     found: tuple[LinearVAE, Parameters],
 ) -> None:

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from elbound.impl import clipping
+from elbound.impl.clipping import squared_bend
 from elbound.impl.full_linear_vae import at_weights, objective
 from elbound.impl.linear_vae import LinearVAE, Weights
 from elbound.properties.evidence.enclosure import Arithmetic, best, mpmath_intervals
-from elbound.properties.experiments.radial_clip import largest_square, squared_bend
+from elbound.properties.experiments.radial_clip import largest_square
 
 EXAMPLES = settings(deadline=None, derandomize=True, database=None, max_examples=20)
 shares = st.integers(1, 99).map(lambda j: j / 100)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from math import inf, nan
 
+import hypothesis
 import mpmath
 import pytest
 import torch
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from elbound.impl.soft_clipping import SoftClip
+from elbound.impl.soft_clipping import SoftClip, logistic_derivatives, stable_value
 
 EPS = torch.finfo(torch.float64).eps
 GRID = 2**20
@@ -97,6 +98,26 @@ def test_autograd_gives_the_explicit_derivatives(clip: SoftClip, u: float) -> No
     assert torch.equal(first, clip.slope(x))
     # sigmoid' = sigmoid (1 - sigmoid) against the tanh form: a handful of roundings, on the scale s sup f'.
     assert abs(second - clip.curvature(x)) <= 16 * EPS * clip.sharpness * clip.slope_bound
+
+
+@settings(deadline=None, derandomize=True, database=None, max_examples=50)
+@given(clips, on_grid(-5, 5))
+def test_values_have_the_slope_and_the_logistic_forms_the_curvature(clip: SoftClip, u: float) -> None:
+    x = torch.tensor((clip.low + clip.high) / 2 + u / clip.sharpness, dtype=torch.float64, requires_grad=True)
+    # At an edge autograd sees a kink; where exponentials overflow, and balls do not, its second derivatives are NaN.
+    hypothesis.assume(float(x.detach()) not in {clip.low, clip.high} and clip.sharpness * (clip.high - clip.low) < 600)
+    (first,) = torch.autograd.grad(stable_value(x, clip), x)
+    slope, curvature, twist = logistic_derivatives(clip, torch.exp, x)
+    (bend,) = torch.autograd.grad(slope, x, retain_graph=True)
+    (turn,) = torch.autograd.grad(curvature, x)
+    s, at = clip.sharpness, x.detach()
+    # Logistic values below one, of arguments rounded relatively, and t S'(t) <= 0.23: some units of one.
+    unit = 32 * EPS * (1 + s * max(abs(clip.low), abs(clip.high)))
+    assert abs(first - clip.slope(at)) <= unit
+    assert abs(slope - clip.slope(at)) <= unit
+    assert abs(curvature - clip.curvature(at)) <= unit * s
+    assert abs(bend - curvature) <= unit * s
+    assert abs(turn - twist) <= unit * s**2
 
 
 def test_derivatives_agree_with_finite_differences_and_under_vmap() -> None:

@@ -34,6 +34,7 @@ SGD_DEEP_GAUSSIAN_VAE = Claim(
     assuming=(L * C < 2, UNBIASED),
     where={L: clipped_smoothness},
     standing=Standing.PROVED,
+    source="ghadimi-lan-2013",
     proof="""The clip Phi has |DPhi| <= 1 and |D^2 Phi| <= 48 / (25 sqrt 5 r), so the Hessian of F(Phi(theta)) is at
 most the layerwise bound on the ball plus |D^2 Phi| times the gradient. """
     + DESCENT,
