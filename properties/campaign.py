@@ -17,7 +17,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, find, given, seed, settings, target
 from hypothesis.database import InMemoryExampleDatabase, choices_to_bytes
 from hypothesis.errors import NoSuchExample
-from sympy import Integer
+from sympy import Eq, Integer
 
 from elbound.properties.adversary import GENERATION, Climb, Effort, Point, beside, opening
 from elbound.properties.datasets import user_option
@@ -29,8 +29,9 @@ from elbound.properties.limits import Watch
 from elbound.properties.place import Rival, rivals_of
 from elbound.properties.spaces import Configuration, Space
 from elbound.properties.survivors import Name, Target, in_turn, targets_of
+from elbound.properties.terms import indicators_of
 from elbound.properties.trial import Trial, failed
-from elbound.reports.row import JUDGED, LADDER, UNDECIDED, Row, Verdict
+from elbound.reports.row import CONTRADICTED, JUDGED, LADDER, UNDECIDED, Row, Verdict
 from elbound.theory.catalogue import Listed
 from elbound.theory.claim import Claim
 
@@ -136,7 +137,8 @@ def run_task(brief: Brief, task: Task, watch: Watch | None = None) -> Outcome:
 
 
 def _attackable(claim: Claim) -> bool:
-    return not claim.is_rate and not claim.is_finding and claim.relation.rel_op != "=="
+    climbable = not isinstance(claim.relation, Eq) or bool(indicators_of(claim))
+    return not claim.is_rate and not claim.is_finding and climbable
 
 
 @dataclass
@@ -208,7 +210,7 @@ class Bench:
         for listed in claims:
             with self._watched(configuration, origin, listed):
                 rows.append(row(listed, judgement=self._judge(trial, listed.claim), situation=situation))
-        noticed = (x for x in rows if x.verdict is Verdict.REFUTED)
+        noticed = (x for x in rows if x.contradicted)
         return next(noticed, next((x for x in rows if x.judged), rows[0]))
 
     def search(self, part: int, examples: int) -> None:
@@ -407,7 +409,9 @@ class Bench:
                 wanted = (drawn or origin.startswith("instance")) and judgement.left is not None
                 curves = trial.curves(listed.claim) if wanted else {}
                 row = self._row(listed, "", configuration, origin, judgement, situation, seconds, curves)
-                rows[listed.name] = replace(row, rivals=self._rivals(trial, listed)) if row.judged else row
+                if row.judged:
+                    row = replace(row, rivals=self._rivals(trial, listed), reach=trial.reach(listed.claim))
+                rows[listed.name] = row
                 if versions and judgement.verdict is not Verdict.ERROR:
                     met = judgement.verdict is not Verdict.ASSUMPTION_NOT_MET
                     self._try_versions(trial, listed, configuration, origin, met=met)
@@ -464,7 +468,7 @@ class Bench:
             mutant
             for x in claims
             for name, mutant in self.docket.versions(x).freed.items()
-            if (x.name, name) not in self.versions or self.versions[x.name, name].verdict is not Verdict.REFUTED
+            if (x.name, name) not in self.versions or not self.versions[x.name, name].contradicted
         )
         if all(mutant.broken_assumption(situation.values, situation.facts) for mutant in freed):
             return None
@@ -489,7 +493,7 @@ class Bench:
         silent = versions.freed if _weighed(trial.measurement, origin) else {}
         for name in (*versions.named, *versions.mutants) if met else silent:
             known = self.versions.get((listed.name, name))
-            if known is None or known.verdict is not Verdict.REFUTED:
+            if known is None or not known.contradicted:
                 self._try_version(trial, listed, name, configuration, origin, met=met)
 
     def _try_version(
@@ -510,7 +514,7 @@ class Bench:
     def _attempt(self, trial: Trial, listed: Listed, name: str, doubt: float = 0.0, *, met: bool) -> Judgement:
         versions = self.docket.versions(listed)
         if name in versions.named:
-            return self._judge(trial, versions.named[name])
+            return self._counted(trial.weigh(versions.named[name]))
         return self._counted(trial.challenge(versions[name], listed.claim if met else None, doubt))
 
     def _version_row(
@@ -574,6 +578,7 @@ class Bench:
             curves=curves or {},
             expected=bool(version) or listed.claim.is_finding,
             vacuous=judgement.vacuous,
+            slopes=judgement.slopes,
             seconds=seconds,
         )
 
@@ -641,7 +646,7 @@ def _telling(found: Row | Judgement) -> tuple[bool, bool, bool, float]:
     """How much is learned of a version that must fall: refuted, else seen broken, else judged at a larger ratio."""
     judged, ratio = found.verdict in JUDGED, found.ratio or 0.0
     size = math.log(ratio) if judged and ratio > 0 else -math.inf
-    return (found.verdict is Verdict.REFUTED, found.reason == UNDECIDED, judged, size)
+    return (found.verdict in CONTRADICTED, found.reason == UNDECIDED, judged, size)
 
 
 def _height(row: Row) -> float:
