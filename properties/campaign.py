@@ -5,6 +5,7 @@ the brief alone, those climbs also of the rows before them, so it can run in any
 """
 
 import contextlib
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from hypothesis.errors import NoSuchExample
 from sympy import Eq, Integer
 
 from elbound.properties.adversary import GENERATION, Climb, Effort, Point, beside, opening
+from elbound.properties.analysis import OWN_MODULE, one_line
 from elbound.properties.datasets import user_option
 from elbound.properties.docket import PROFILES, Brief, Docket, docket_of
 from elbound.properties.evidence.budget import Budget
@@ -31,6 +33,7 @@ from elbound.properties.spaces import Configuration, Space
 from elbound.properties.survivors import Name, Target, in_turn, targets_of
 from elbound.properties.terms import indicators_of
 from elbound.properties.trial import Trial, failed
+from elbound.properties.twice import difference, elsewhere, seen_in
 from elbound.reports.row import CONTRADICTED, JUDGED, LADDER, UNDECIDED, Row, Verdict
 from elbound.theory.catalogue import Listed
 from elbound.theory.claim import Claim
@@ -162,6 +165,7 @@ class Bench:
     complete: bool = False
     watch: Watch | None = None
     rivals: dict[str, tuple[Rival, ...]] = field(default_factory=dict)
+    first: Trial | None = None  # what was measured first
 
     @property
     def space(self) -> Space:
@@ -189,6 +193,33 @@ class Bench:
         self.complete = True
         for name, configuration in self.named.items():
             self.judge(configuration, f"instance: {name}")
+        for name, configuration in itertools.islice(self.named.items(), 1):
+            self._measure_again(name, configuration)
+
+    def _measure_again(self, name: str, configuration: Configuration) -> None:
+        """An error row where the experiment, measured again at one instance, says something else."""
+        origin, claims = f"instance: {name}", self.docket.trying(self.experiment)
+        if (first := self.first) is None:
+            return
+        try:
+            with self._watched(configuration, origin):
+                situation = self.experiment.situation(configuration, self.brief.context)
+                again = seen_in(self._trial(configuration, situation, claims, origin), claims)
+        except Exception as failure:  # a user's experiment may raise anything, the second time alone too
+            again = {"what it raises": one_line(failure)}
+        seen = seen_in(first, claims)
+        differs, where = difference(seen, again), ""
+        own = type(self.experiment).__module__.startswith(OWN_MODULE)
+        if own and not differs and first.measurement is not None:
+            other = elsewhere(self.brief, self.experiment, configuration)
+            differs, where = difference(seen, other) if other else "", " by another interpreter, whose hashes differ,"
+        if differs:
+            reason = (
+                f"experiment {self.experiment.key} is not a function of its configuration: {differs} differs when "
+                f"instance {name} is measured again{where} under the same terms"
+            )
+            error = Judgement(Verdict.ERROR, reason=reason)
+            self.rows.append(self._row(claims[0], "", configuration, origin, error, first.situation, 0.0))
 
     def fault(self, fault: str) -> Row:
         """The row of the first claim that notices a planted fault, on the instance that must expose it.
@@ -398,6 +429,7 @@ class Bench:
             with self._watched(configuration, origin):
                 situation = situation or self.experiment.situation(configuration, self.brief.context)
                 trial = self._trial(configuration, situation, claims, origin, measure)
+                self.first = self.first or trial
         except Exception as failure:  # a user's experiment may raise anything
             broken = failed(failure)
             return {x.name: self._row(x, "", configuration, origin, broken, None, 0.0) for x in claims}

@@ -59,6 +59,7 @@ WIDEST: Final = 0.1
 HALF_THE_DIGITS: Final = 2.0**-26
 # How far the mean of replicates may lie from the expectation, in standard errors, where looseness is weighed.
 STANDARD_ERRORS: Final = 6.0
+TO_DECLARE: Final = "declare a finite range, or a variance in Sample(variances=...)"
 NOT_MEASURED: Final = "nothing was measured here"
 NO_STRONGER: Final = "no stronger than the claim here"
 
@@ -402,7 +403,7 @@ class Trial:
         names = ", ".join(loose)
         return Judgement(
             Verdict.CONSISTENT,
-            reason=f"undecided: {names} may be anything; declare a finite range, or a variance in Sample(variances=...)",
+            reason=f"undecided: {names} may be anything; {TO_DECLARE}",
             left=means[bet.swapped],
             right=means[not bet.swapped],
             error=float(np.std(left - right) / math.sqrt(left.size)),

@@ -29,7 +29,7 @@ from elbound.reports.document import (
 class Verdict(enum.StrEnum):
     """What became of one claim in one configuration.
 
-    Inconsistent: the slopes that were measured contradict the claimed rate, approximately; finite data cannot refute it.
+    Inconsistent: the measured slopes contradict the claimed rate, approximately; finite data cannot refute it.
     """
 
     SUPPORTED = "supported"

@@ -21,6 +21,7 @@ LOOSE = 0.5
 EMPTY = 1e-6
 # A verdict that rests on fewer configurations than these is told with how many they were.
 FEW = 10
+UNDECIDED_BECAUSE = "undecided: "  # begins the reason of a configuration that the evidence could not decide
 
 _RUN = {
     "started": (text, ""),
@@ -254,6 +255,7 @@ def _claim(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> dict[str, Any
             "at": dict(sharpest.configuration) if sharpest else {},
         },
         "rate": _rate(rows) if entry.rate else None,
+        "undecided": _undecided(rows),
         "mutants": {"named": named, "ladder": tally(versions)},
         "data": dict(sorted(Counter(row.data for row in judged if row.data).items())),
         "witness": _witnesses(rows),
@@ -262,6 +264,18 @@ def _claim(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> dict[str, Any
         "symbolic": [dict(answer) for answer in entry.symbolic],
         "place": [place.plain for place in places_of(entry, rows)],
     }
+
+
+def _undecided(rows: Sequence[Row]) -> dict[str, Any] | None:
+    """Why configurations are consistent and no more: the sharpest one's reason, else the commonest, and how many."""
+    reasons = {row.identity: row.reason for row in rows if row.verdict is Verdict.CONSISTENT and row.reason}
+    told = {name: reason for name, reason in reasons.items() if reason.startswith(UNDECIDED_BECAUSE)}
+    if not told:
+        return None
+    sharpest = sharpest_of(rows)
+    commonest = Counter(sorted(told.values())).most_common(1)[0][0]
+    reason = told.get(sharpest.identity, commonest) if sharpest else commonest
+    return {"configurations": len(told), "reason": reason.removeprefix(UNDECIDED_BECAUSE)}
 
 
 def _rate(rows: Sequence[Row]) -> dict[str, Any] | None:
@@ -339,7 +353,7 @@ def named_versions(summary: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def exit_code(summary: Mapping[str, Any]) -> int:
-    """0: all judged, no claim refuted or inconsistent, all findings and wrong versions fell; 1: not so; 2: not all judged.
+    """0: all judged, no claim contradicted, all findings and wrong versions fell; 1: not so; 2: not all judged.
 
     2 takes precedence: a run with an error, with a claim or finding that no configuration judged, or with
     nothing to judge at all, has not answered the question.

@@ -39,7 +39,7 @@ def claims_table(summary: Mapping[str, Any]) -> Table:
     table.add_column("claim", overflow="fold", min_width=32)
     table.add_column("verdict", overflow="fold")
     for name in ("judged", "outside", "sharpest", "certified", "wrong fell"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for claim in summary["claims"]:
         named = claim["mutants"]["named"]
         judged = sum(claim["configurations"][verdict] for verdict in JUDGED)
@@ -80,6 +80,9 @@ def details(claim: Mapping[str, Any], file: str) -> list[str]:
         lines += [f"  replay: elbound replay {witness['identity']} {file}"]
     if warning := few(claim):
         lines.append(f"  warning: {warning}")
+    if undecided := claim["undecided"]:
+        of = f"{count(undecided['configurations'], 'configuration')}"
+        lines.append(f"  undecided on {of}: {undecided['reason']}")
     if rate := claim["rate"]:
         lines.append(f"  local slopes: {', '.join(map(figure, rate['slopes']))}")
     for answer in claim["symbolic"]:

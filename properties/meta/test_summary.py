@@ -56,7 +56,7 @@ def test_the_summary_has_exactly_the_names_of_schema_1(summary: dict[str, Any]) 
     for claim in summary["claims"]:
         assert " ".join(claim) == (
             "key part setting statement latex standing source verdict basis vacuous configurations instances"
-            " sharpest rate mutants data witness loose where symbolic place"
+            " sharpest rate undecided mutants data witness loose where symbolic place"
         )
         assert list(claim["configurations"]) == [str(verdict) for verdict in Verdict]
         assert claim["sharpest"].keys() == {"ratio", "certified_ratio", "at"}
@@ -372,7 +372,8 @@ def test_the_strongest_witness_is_the_one_whose_sides_are_surely_farthest_apart(
     assert "strongest witness: left 3, right 1, ratio 3" in said
     assert said.count("elbound replay") == 2
     alone = summarise([clearly], [synthetic.entry("a", wrong=[], faults=[])], {})["claims"][0]
-    assert [line for line in details(alone, "own.py") if "witness" in line][0].startswith("  witness: left 3")
+    (line,) = (line for line in details(alone, "own.py") if "witness" in line)
+    assert line.startswith("  witness: left 3")
 
 
 def test_a_verdict_that_rests_on_few_configurations_says_on_how_many() -> None:
