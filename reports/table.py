@@ -36,7 +36,7 @@ def claims_table(summary: Mapping[str, Any]) -> Table:
     versions refuted.
     """
     table = Table(title="Claims", title_justify="left", pad_edge=False, box=None)
-    table.add_column("claim", overflow="fold", min_width=32)
+    table.add_column("claim", overflow="fold")
     table.add_column("verdict", overflow="fold")
     for name in ("judged", "outside", "sharpest", "certified", "wrong fell"):
         table.add_column(name, justify="right", no_wrap=True)

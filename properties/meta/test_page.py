@@ -108,7 +108,13 @@ def test_the_page_opens_with_the_outcome_in_words_and_every_verdict_appears(whol
 
 def test_a_rate_shows_its_slopes_and_a_verdict_on_few_configurations_how_few() -> None:
     rate = synthetic.entry("a/rate", rate=True, wrong=[], faults=[])
-    shown = {"verdict": Verdict.INCONSISTENT, "left": 0.25, "right": -0.5, "ratio": None, "certified_ratio": None}
+    shown: dict[str, Any] = {
+        "verdict": Verdict.INCONSISTENT,
+        "left": 0.25,
+        "right": -0.5,
+        "ratio": None,
+        "certified_ratio": None,
+    }
     rows = [synthetic.row("a/rate", slopes=(0.125, 0.375), reason="slope inconsistent (approximate)", **shown)]
     text = page(rows, [rate], {})
     assert_sound(text)
