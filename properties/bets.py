@@ -1,14 +1,14 @@
 """Betting on a relation between two means: which sides, at which stakes, and what the sure ranges alone decide."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from sympy import Eq, Ge
 
 from elbound.properties.arithmetics import Floats
-from elbound.properties.evidence.betting import BoundedMeanZero, EProcess, MeanAtMostOne, MeanZero
+from elbound.properties.evidence.betting import BoundedMeanZero, EProcess, MeanAtMostOne, MeanAtMostZero, MeanZero
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.judgement import Judgement, middle, part, single
@@ -19,28 +19,39 @@ from elbound.theory.evaluate import Evaluation
 # A sure bound is widened by this share before betting, so that rounding never makes a bet negative.
 ROUNDING_SHARE: Final = 1e-9
 TINY: Final = 1e-300
-# What evidence rests on: declared sure ranges and replicates, or the ranges alone.
+# What evidence rests on: replicates with declared sure ranges or variances, or the ranges alone.
 EVIDENCE: Final = "sure range"
+VARIANCE: Final = "declared variance"
 SURE: Final = "sure range alone"
 
 
 @dataclass(frozen=True)
 class Bet:
-    """A relation ready for betting: which sides, which sure ranges, what the ranges alone decide."""
+    """A relation ready for betting: which sides, which sure ranges, what the ranges alone decide.
+
+    `spread` bounds the standard deviations of the side claimed to be smaller and of the other, where the bet rests on
+    them and not on the ranges.
+    """
 
     claim: Claim
     low: Interval  # sure range of the side claimed to be smaller
     high: Interval
     swapped: bool = False
-    variance: float | None = None  # of the left side of an equality, where it is known
+    spread: tuple[float, float] | None = None
 
     @classmethod
-    def on(cls, claim: Claim, enclosed: Evaluation, variance: float | None) -> "Bet":
+    def on(cls, claim: Claim, enclosed: Evaluation, spread: tuple[float, float], *, declared: bool) -> "Bet":
+        """The bet on a claim; `declared` says that the spread comes from declared variances alone.
+
+        An equality is bet on by its variance where that is declared; all else only where no sure range will do.
+        """
         left, right = single(enclosed(claim.left)), single(enclosed(claim.right))
         swapped = isinstance(claim.relation, Ge)
-        if swapped:
-            return cls(claim, right, left, swapped=True)
-        return cls(claim, left, right, variance=None if claim.observed(claim.right) else variance)
+        bet = cls(claim, right, left, swapped=True) if swapped else cls(claim, left, right)
+        useful = math.isfinite(sum(spread)) and sum(spread) > 0
+        if useful and ((bet.two_sided and declared) or not bet.bounded):
+            return replace(bet, spread=(spread[1], spread[0]) if swapped else spread)
+        return bet
 
     @property
     def two_sided(self) -> bool:
@@ -52,6 +63,23 @@ class Bet:
         return widened(float(self.high.high), float(self.low.low))
 
     @property
+    def bounded(self) -> bool:
+        """Whether the sure ranges give a bound to bet on."""
+        return math.isfinite(self.top) and (
+            not self.two_sided or (math.isfinite(float(self.low.high)) and math.isfinite(float(self.high.low)))
+        )
+
+    @property
+    def open(self) -> bool:
+        """Whether neither ranges nor variances are known, so that no evidence can be had."""
+        return not self.bounded and self.spread is None
+
+    @property
+    def basis(self) -> str:
+        """What evidence on this bet rests on."""
+        return EVIDENCE if self.spread is None else VARIANCE
+
+    @property
     def certain(self) -> bool:
         """Whether the ranges alone make the relation true, so that it says nothing here."""
         return not self.two_sided and bool(self.low.high <= self.high.low)
@@ -61,18 +89,16 @@ class Bet:
         """The bet against the opposite inequality; None for an equality, and where the ranges rule the opposite out."""
         if self.two_sided or bool(self.low.high < self.high.low):
             return None
-        return Bet(self.claim, self.high, self.low, swapped=not self.swapped)
+        spread = None if self.spread is None else (self.spread[1], self.spread[0])
+        return Bet(self.claim, self.high, self.low, swapped=not self.swapped, spread=spread)
 
     @property
     def decided(self) -> Judgement | None:
-        """What no replicate can change: a relation false by the sure ranges, or one without a sure bound to bet on."""
+        """What no replicate can change: a relation false by the sure ranges."""
         if bool(self.low.low > self.high.high) or (self.two_sided and bool(self.low.high < self.high.low)):
             sides = (middle(self.low), middle(self.high))
             left, right = reversed(sides) if self.swapped else sides
             return Judgement(Verdict.REFUTED, SURE, left=left, right=right, ratio=part(*sides))
-        ends = (self.top, float(self.low.high), float(self.high.low)) if self.two_sided else (self.top,)
-        if not all(map(math.isfinite, ends)) and self.variance is None:
-            return Judgement(Verdict.ERROR, reason=f"no sure bound on right - left: {self.top}; declare finite ranges")
         return None
 
     def sides(self, drawn: Any) -> tuple[Floats, Floats]:
@@ -85,16 +111,18 @@ class Bet:
 
     def process(self, factor: float = 1.0) -> EProcess:
         """Evidence against E[smaller] <= factor E[larger], or against equality."""
+        if self.spread is not None:
+            # Standard deviations of a sum add up at most, whatever the sides have in common.
+            variance = (self.spread[0] + factor * self.spread[1]) ** 2
+            return MeanZero(variance) if self.two_sided else MeanAtMostZero(variance)
         if not self.two_sided:
             return MeanAtMostOne()
-        if self.variance:
-            return MeanZero(self.variance)
         between = (self.low - self.high * factor) * (1 + ROUNDING_SHARE)
         return BoundedMeanZero(min(float(between.low), -TINY), max(float(between.high), TINY))
 
     def stakes(self, smaller: Floats, larger: Floats, factor: float = 1.0) -> Floats:
         difference = smaller - factor * larger
-        if self.two_sided:
+        if self.two_sided or self.spread is not None:
             return difference
         return 1.0 + difference / widened(factor * float(self.high.high), float(self.low.low))
 
@@ -124,7 +152,7 @@ class Bet:
         goal = math.log(threshold)
 
         def refuted(factor: float) -> bool:
-            if not self.two_sided and factor * float(self.high.high) <= float(self.low.low):
+            if not self.two_sided and self.spread is None and factor * float(self.high.high) <= float(self.low.low):
                 return True
             process = self.process(factor)
             process.update(self.stakes(smaller, larger, factor))

@@ -5,6 +5,7 @@ the brief alone, those climbs also of the rows before them, so it can run in any
 """
 
 import contextlib
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,9 +18,10 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, find, given, seed, settings, target
 from hypothesis.database import InMemoryExampleDatabase, choices_to_bytes
 from hypothesis.errors import NoSuchExample
-from sympy import Integer
+from sympy import Eq, Integer
 
 from elbound.properties.adversary import GENERATION, Climb, Effort, Point, beside, opening
+from elbound.properties.analysis import OWN_MODULE, one_line
 from elbound.properties.datasets import part_used, user_option
 from elbound.properties.docket import PROFILES, Brief, Docket, docket_of
 from elbound.properties.evidence.budget import Budget
@@ -29,8 +31,10 @@ from elbound.properties.limits import Watch
 from elbound.properties.place import Rival, rivals_of
 from elbound.properties.spaces import Configuration, Space
 from elbound.properties.survivors import Name, Target, in_turn, targets_of
+from elbound.properties.terms import indicators_of
 from elbound.properties.trial import Trial, failed
-from elbound.reports.row import JUDGED, LADDER, UNDECIDED, Row, Verdict
+from elbound.properties.twice import difference, elsewhere, seen_in
+from elbound.reports.row import CONTRADICTED, JUDGED, LADDER, UNDECIDED, Row, Verdict
 from elbound.theory.catalogue import Listed
 from elbound.theory.claim import Claim
 
@@ -136,7 +140,8 @@ def run_task(brief: Brief, task: Task, watch: Watch | None = None) -> Outcome:
 
 
 def _attackable(claim: Claim) -> bool:
-    return not claim.is_rate and not claim.is_finding and claim.relation.rel_op != "=="
+    climbable = not isinstance(claim.relation, Eq) or bool(indicators_of(claim))
+    return not claim.is_rate and not claim.is_finding and climbable
 
 
 @dataclass
@@ -161,6 +166,7 @@ class Bench:
     watch: Watch | None = None
     rivals: dict[str, tuple[Rival, ...]] = field(default_factory=dict)
     parts: dict[tuple[tuple[str, Any], ...], tuple[int, int]] = field(default_factory=dict)
+    first: Trial | None = None  # what was measured first
 
     @property
     def space(self) -> Space:
@@ -188,6 +194,33 @@ class Bench:
         self.complete = True
         for name, configuration in self.named.items():
             self.judge(configuration, f"instance: {name}")
+        for name, configuration in itertools.islice(self.named.items(), 1):
+            self._measure_again(name, configuration)
+
+    def _measure_again(self, name: str, configuration: Configuration) -> None:
+        """An error row where the experiment, measured again at one instance, says something else."""
+        origin, claims = f"instance: {name}", self.docket.trying(self.experiment)
+        if (first := self.first) is None:
+            return
+        try:
+            with self._watched(configuration, origin):
+                situation = self.experiment.situation(configuration, self.brief.context)
+                again = seen_in(self._trial(configuration, situation, claims, origin), claims)
+        except Exception as failure:  # a user's experiment may raise anything, the second time alone too
+            again = {"what it raises": one_line(failure)}
+        seen = seen_in(first, claims)
+        differs, where = difference(seen, again), ""
+        own = type(self.experiment).__module__.startswith(OWN_MODULE)
+        if own and not differs and first.measurement is not None:
+            other = elsewhere(self.brief, self.experiment, configuration)
+            differs, where = difference(seen, other) if other else "", " by another interpreter, whose hashes differ,"
+        if differs:
+            reason = (
+                f"experiment {self.experiment.key} is not a function of its configuration: {differs} differs when "
+                f"instance {name} is measured again{where} under the same terms"
+            )
+            error = Judgement(Verdict.ERROR, reason=reason)
+            self.rows.append(self._row(claims[0], "", configuration, origin, error, first.situation, 0.0))
 
     def fault(self, fault: str) -> Row:
         """The row of the first claim that notices a planted fault, on the instance that must expose it.
@@ -209,7 +242,7 @@ class Bench:
         for listed in claims:
             with self._watched(configuration, origin, listed):
                 rows.append(row(listed, judgement=self._judge(trial, listed.claim), situation=situation))
-        noticed = (x for x in rows if x.verdict is Verdict.REFUTED)
+        noticed = (x for x in rows if x.contradicted)
         return next(noticed, next((x for x in rows if x.judged), rows[0]))
 
     def search(self, part: int, examples: int) -> None:
@@ -397,6 +430,7 @@ class Bench:
             with self._watched(configuration, origin):
                 situation = situation or self.experiment.situation(configuration, self.brief.context)
                 trial = self._trial(configuration, situation, claims, origin, measure)
+                self.first = self.first or trial
         except Exception as failure:  # a user's experiment may raise anything
             broken = failed(failure)
             return {x.name: self._row(x, "", configuration, origin, broken, None, 0.0) for x in claims}
@@ -408,7 +442,9 @@ class Bench:
                 wanted = (drawn or origin.startswith("instance")) and judgement.left is not None
                 curves = trial.curves(listed.claim) if wanted else {}
                 row = self._row(listed, "", configuration, origin, judgement, situation, seconds, curves)
-                rows[listed.name] = replace(row, rivals=self._rivals(trial, listed)) if row.judged else row
+                if row.judged:
+                    row = replace(row, rivals=self._rivals(trial, listed), reach=trial.reach(listed.claim))
+                rows[listed.name] = row
                 if versions and judgement.verdict is not Verdict.ERROR:
                     met = judgement.verdict is not Verdict.ASSUMPTION_NOT_MET
                     self._try_versions(trial, listed, configuration, origin, met=met)
@@ -465,7 +501,7 @@ class Bench:
             mutant
             for x in claims
             for name, mutant in self.docket.versions(x).freed.items()
-            if (x.name, name) not in self.versions or self.versions[x.name, name].verdict is not Verdict.REFUTED
+            if (x.name, name) not in self.versions or not self.versions[x.name, name].contradicted
         )
         if all(mutant.broken_assumption(situation.values, situation.facts) for mutant in freed):
             return None
@@ -490,7 +526,7 @@ class Bench:
         silent = versions.freed if _weighed(trial.measurement, origin) else {}
         for name in (*versions.named, *versions.mutants) if met else silent:
             known = self.versions.get((listed.name, name))
-            if known is None or known.verdict is not Verdict.REFUTED:
+            if known is None or not known.contradicted:
                 self._try_version(trial, listed, name, configuration, origin, met=met)
 
     def _try_version(
@@ -511,7 +547,7 @@ class Bench:
     def _attempt(self, trial: Trial, listed: Listed, name: str, doubt: float = 0.0, *, met: bool) -> Judgement:
         versions = self.docket.versions(listed)
         if name in versions.named:
-            return self._judge(trial, versions.named[name])
+            return self._counted(trial.weigh(versions.named[name]))
         return self._counted(trial.challenge(versions[name], listed.claim if met else None, doubt))
 
     def _version_row(
@@ -577,6 +613,7 @@ class Bench:
             curves=curves or {},
             expected=bool(version) or listed.claim.is_finding,
             vacuous=judgement.vacuous,
+            slopes=judgement.slopes,
             seconds=seconds,
         )
 
@@ -651,7 +688,7 @@ def _telling(found: Row | Judgement) -> tuple[bool, bool, bool, float]:
     """How much is learned of a version that must fall: refuted, else seen broken, else judged at a larger ratio."""
     judged, ratio = found.verdict in JUDGED, found.ratio or 0.0
     size = math.log(ratio) if judged and ratio > 0 else -math.inf
-    return (found.verdict is Verdict.REFUTED, found.reason == UNDECIDED, judged, size)
+    return (found.verdict in CONTRADICTED, found.reason == UNDECIDED, judged, size)
 
 
 def _height(row: Row) -> float:

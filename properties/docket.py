@@ -200,6 +200,7 @@ def entry_of(listed: Listed) -> Entry:
         where=listed.where,
         relation={"<=": "<=", ">=": ">=", "==": "="}[claim.relation.rel_op],
         derivation=inspect.cleandoc(listed.doc),
+        rate=claim.is_rate,
     )
 
 

@@ -21,7 +21,9 @@ class Judgement:
 
     `ratio` is left over right as observed (for >=, right over left; turned over where both are negative, so that above
     one means violated), `certified_ratio` what is certain of it, `resolution` the factor of violation that this
-    evidence would have refuted, `doubt` by how many standard errors a mutant was seen broken.
+    evidence would have refuted, `doubt` by how many standard errors a mutant was seen broken. Of a rate left is the
+    measured slope, right the claimed one, `slopes` the local ones. Of two statements said to be equivalent `ratio` is
+    below one while they agree, nearer to it the nearer one of them is to changing, and above one where they do not.
     """
 
     verdict: Verdict
@@ -38,6 +40,7 @@ class Judgement:
     vacuous: bool = False
     confirmed: bool = False
     doubt: float = 0.0
+    slopes: tuple[float, ...] = ()
 
 
 def compare(relation: Relational, left: Interval, right: Interval) -> tuple[Verdict, str]:

@@ -125,7 +125,7 @@ class ClaimItem(JudgingItem):
     def runtest(self) -> None:
         rows = list(self.rows())
         own = [row for row in rows if not row.version]
-        bad = [row for row in own if row.verdict in {Verdict.REFUTED, Verdict.ERROR}]
+        bad = [row for row in own if row.contradicted or row.verdict is Verdict.ERROR]
         if bad:
             pytest.fail(told(bad, self.path), pytrace=False)
         if not any(row.judged for row in own):
@@ -144,7 +144,7 @@ class FallItem(JudgingItem):
         judged = 0
         with closing(self.rows()) as rows:
             for row in rows:
-                if row.version == self.version and row.verdict is Verdict.REFUTED:
+                if row.version == self.version and row.contradicted:
                     return
                 judged += row.version == self.version and row.judged
         pytest.fail(f"not refuted, though judged on {judged} configurations or more", pytrace=False)
@@ -162,7 +162,7 @@ class FaultItem(JudgingItem):
 
     def runtest(self) -> None:
         (row,) = self.rows()
-        if row.verdict is not Verdict.REFUTED:
+        if not row.contradicted:
             pytest.fail(f"no claim notices it: {told([row], self.path)}", pytrace=False)
 
 

@@ -1,9 +1,11 @@
 """One judgement for every relation: exact values first, evidence second, rates last.
 
-Exact:  the enclosures of left and right are compared.
+Exact:  the enclosures of left and right are compared; an undecided one whose tolerance exceeds a share of what was
+        measured is an error, because such a tolerance would excuse anything.
 Sample: y = 1 + (left - right) / top is surely >= 0 and has mean <= 1 under the claim, so betting on y weighs the
-        evidence; screen first, then confirm on fresh noise. A random right side stands inside the expectation.
-Series: local slopes, reported, never counted as refuted.
+        evidence; screen first, then confirm on fresh noise. A random right side stands inside the expectation. Without
+        a sure range the bet rests on declared variances; without these it is undecided, hence consistent.
+Series: the measured slope beside the claimed one; inconsistent where they contradict, never refuted.
 """
 
 import math
@@ -15,17 +17,17 @@ from traceback import walk_tb
 from typing import Any, Final
 
 import numpy as np
-from sympy import Eq, Expr, Ge, IndexedBase, Le
+from sympy import Eq, Expr, Ge, IndexedBase, Le, log
 from sympy.core.relational import Relational
 
 from elbound.properties.analysis import OWN_MODULE, line_in, one_line
 from elbound.properties.arithmetics import Enclosures, Floats, Replicates
-from elbound.properties.bets import EVIDENCE, ROUNDING_SHARE, Bet
+from elbound.properties.bets import ROUNDING_SHARE, Bet
 from elbound.properties.evidence.betting import MeanAtLeast
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.evidence.rates import Means, verdict_of_rate
-from elbound.properties.experiment import Along, Curve, Everywhere, Exact, Measurement, Sample, Series, Situation
+from elbound.properties.experiment import Along, Curve, Everywhere, Exact, Measurement, Sample, Series, Situation, Steps
 from elbound.properties.judgement import (
     AGREEMENT,
     Judgement,
@@ -37,6 +39,7 @@ from elbound.properties.judgement import (
     single,
 )
 from elbound.properties.place import Rival
+from elbound.properties.terms import excess_terms, indicators_of, magnitude, terms_of
 from elbound.reports.row import UNDECIDED, Verdict
 from elbound.theory.claim import Claim
 from elbound.theory.evaluate import Evaluation, Slope, symbols_of
@@ -48,6 +51,15 @@ CURVE_POINTS: Final = 16
 # A mean nearer to zero than so many standard errors seldom passes the screen, whose evidence grows as exp(z^2 / 2): it
 # is not weighed. That can only spare a mutant, never refute one.
 WEIGHED: Final = 3.0
+# The largest tolerance of an exact comparison, as a share of what is compared: within it the ladder's bound over 1.1
+# could not be told from the bound. A comparison that is undecided at a wider one cannot fail, and is an error.
+WIDEST: Final = 0.1
+# Sides that vanish have no size of their own. Then a tolerance is rounding's, and excuses nothing, where it is below
+# half the digits of float64 of the largest number that was measured or fixed here.
+HALF_THE_DIGITS: Final = 2.0**-26
+# How far the mean of replicates may lie from the expectation, in standard errors, where looseness is weighed.
+STANDARD_ERRORS: Final = 6.0
+TO_DECLARE: Final = "declare a finite range, or a variance in Sample(variances=...)"
 NOT_MEASURED: Final = "nothing was measured here"
 NO_STRONGER: Final = "no stronger than the claim here"
 
@@ -73,6 +85,14 @@ class Trial:
 
     def judge(self, claim: Claim) -> Judgement:
         """The verdict on the claim here. What cannot be evaluated is an error, never evidence."""
+        judgement = self.weigh(claim)
+        if judgement.verdict is not Verdict.CONSISTENT or isinstance(self.measurement, Sample) or claim.is_rate:
+            return judgement
+        excuse = self._excuse(claim)
+        return replace(judgement, verdict=Verdict.ERROR, reason=excuse) if excuse else judgement
+
+    def weigh(self, claim: Claim) -> Judgement:
+        """The verdict without the question whether the tolerance is so wide that nothing could have failed."""
         if broken := claim.broken_assumption(self.situation.values, self.situation.facts):
             return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=broken)
         try:
@@ -83,6 +103,38 @@ class Trial:
             return self._exact(claim)
         except Exception as failure:  # a user's experiment, drawing only now, may raise anything
             return failed(failure)
+
+    def sides(self, claim: Claim) -> tuple[float, ...]:
+        """Both sides at first sight, for comparing two measurements: of replicates from the first block, of a rate the
+        slopes.
+        """
+        if isinstance(self.measurement, Series) and claim.is_rate:
+            return self._rate(claim, self.measurement).slopes
+        plain = self._screened if isinstance(self.measurement, Sample) else self._plain
+        return tuple(float(np.mean(plain(side))) for side in (claim.left, claim.right))
+
+    def reach(self, claim: Claim) -> float | None:
+        """How near the claim is to being attained, at most, however it is written; see `terms`.
+
+        None for an equality or a rate, where no two terms stand against each other, and where the terms that count
+        against a violation may vanish.
+        """
+        if isinstance(claim.relation, Eq) or claim.is_rate or self.measurement is None:
+            return None
+        terms = [self._likely(term) for term in excess_terms(claim)]
+        towards = math.fsum(max(0.0, float(term.high)) for term in terms)
+        against = math.fsum(max(0.0, -float(term.high)) for term in terms)
+        if len(terms) < 2 or not against > 0 or not math.isfinite(towards):
+            return None
+        return None if towards == 0 and any(float(term.high) == 0 for term in terms) else towards / against
+
+    def _likely(self, term: Expr) -> Interval:
+        """Where a term's expectation lies: enclosed, or within several standard errors of its mean."""
+        if not isinstance(self.measurement, Sample):
+            return single(self._enclosed(term))
+        drawn = np.atleast_1d(self._screened(term))
+        error = STANDARD_ERRORS * float(np.std(drawn)) / math.sqrt(drawn.size)
+        return Interval.around(float(np.mean(drawn)), error)
 
     def bound(self, rival: Rival) -> float | None:
         """What a known claim allows the left side it is compared on; None where it says nothing, or no number."""
@@ -119,7 +171,7 @@ class Trial:
             seen = self._doubt(mutant)
         except Exception as failure:  # a user's experiment, drawing only now, may raise anything
             return failed(failure)
-        judgement = replace(self.judge(mutant), doubt=seen) if seen > max(doubt, WEIGHED) else look.judgement(seen)
+        judgement = replace(self.weigh(mutant), doubt=seen) if seen > max(doubt, WEIGHED) else look.judgement(seen)
         return judgement if judgement.verdict is Verdict.REFUTED else replace(judgement, reason=UNDECIDED)
 
     def close(self, mutant: Claim) -> bool:
@@ -179,31 +231,123 @@ class Trial:
             if math.isnan(middle(side)):
                 raise ValueError(f"the {name} side is anything between -inf and inf: not a number")
         verdict, reason = compare(claim.relation, left, right)
+        error = float(left.width + right.width) / 2
         basis = self.measurement.basis if isinstance(self.measurement, Exact) else "exact"
         small, large = (right, left) if isinstance(claim.relation, Ge) else (left, right)
         ratio, certified = ratios(small, large)
-        # A lower bound that is not even positive says nothing of what cannot be negative.
-        empty = isinstance(claim.relation, Ge) and bool(right.high <= 0) and bool(claim.left.is_nonnegative)
+        if 0 in (claim.left, claim.right):
+            ratio, certified = self._ratios_of_terms(claim)
+        if nearness := self._nearness(claim):
+            ratio = certified = nearness
+        if verdict is Verdict.CONSISTENT and ratio is not None and ratio > 1:
+            reason = f"undecided: the sides differ by {abs(middle(left) - middle(right)):.3g} +- {error:.3g}"
         return Judgement(
             verdict,
             basis=basis if verdict in {Verdict.SUPPORTED, Verdict.REFUTED} else "",
             reason=reason,
             left=middle(left),
             right=middle(right),
-            error=float(left.width + right.width) / 2,
+            error=error,
             ratio=ratio,
             certified_ratio=certified,
             resolution=1.0 + relative_error(left, right),
-            vacuous=empty,
+            vacuous=self._says_nothing(claim),
         )
+
+    def _says_nothing(self, claim: Claim) -> bool:
+        """Whether an inequality is true by the declared signs of observables: no term counts towards a violation.
+
+        At least one term has that sign by declaration, the others may have it here alone: a lower bound that is not
+        even positive says nothing of what cannot be negative.
+        """
+        if isinstance(claim.relation, Eq):
+            return False
+        terms = excess_terms(claim)
+        negative = all(bool(single(self._enclosed(term)).high <= 0) for term in terms)
+        return negative and any(self._negative_by_declaration(claim, term) for term in terms)
+
+    def _negative_by_declaration(self, claim: Claim, term: Expr) -> bool:
+        parts = terms_of(claim, term).items()
+        return all(
+            product != 1 and product.is_nonnegative and bool(single(self._enclosed(coefficient)).high < 0)
+            for product, coefficient in parts
+        )
+
+    def _ratios_of_terms(self, claim: Claim) -> tuple[float | None, float | None]:
+        """The ratio of a relation with everything on one side: its terms towards a violation over those against."""
+        terms = [single(self._enclosed(term)) for term in excess_terms(claim)]
+        zero = Interval.of(0.0)
+        small = sum((term for term in terms if middle(term) > 0), zero)
+        large = sum((-term for term in terms if middle(term) < 0), zero)
+        return ratios(small, large)
+
+    def _nearness(self, claim: Claim) -> float | None:
+        """Of two statements said to be equivalent: exp(-m) while they agree, exp(m) where they do not.
+
+        Each is an indicator of a > b, and m is the least of their margins |a - b| / (|a| + |b|): how far one of them is
+        from changing. It gives a search something to climb where both sides are zero or one. None for other relations.
+        """
+        margins = [self._margin(*indicator.args) for indicator in indicators_of(claim)]
+        if not margins:
+            return None
+        left, right = (self._value(side) for side in (claim.left, claim.right))
+        return math.exp(min(margins) if abs(left - right) > AGREEMENT else -min(margins))
+
+    def _margin(self, a: Expr, b: Expr) -> float:
+        x, y = self._value(a), self._value(b)
+        return abs(x - y) / (abs(x) + abs(y)) if x != y else 0.0
+
+    def _value(self, expression: Expr) -> float:
+        if isinstance(self.measurement, Sample):
+            return float(np.mean(self._screened(expression)))
+        return middle(single(self._enclosed(expression)))
+
+    # Tolerances
+
+    def _excuse(self, claim: Claim) -> str:
+        """What is wrong with an undecided exact comparison whose tolerance would excuse anything; else nothing."""
+        pairs = [tuple(indicator.args) for indicator in indicators_of(claim)] or [(claim.left, claim.right)]
+        return next((excuse for pair in pairs if (excuse := self._excuse_of(*pair))), "")
+
+    def _excuse_of(self, left: Expr, right: Expr) -> str:
+        one, other = (single(self._enclosed(side)) for side in (left, right))
+        tolerance = float(one.width + other.width) / 2
+        compared = max(magnitude(side, self._size) for side in (left, right))
+        if tolerance <= WIDEST * compared or tolerance <= HALF_THE_DIGITS * self._largest:
+            return ""
+        share = tolerance / compared if compared else math.inf
+        return (
+            f"the tolerance {tolerance:.3g} is {share:.3g} of what is measured, {compared:.3g}; "
+            f"at most {WIDEST:g} of it is allowed, since a wider one would excuse anything"
+        )
+
+    def _size(self, expression: Expr) -> float:
+        return middle(single(self._enclosed(expression)))
+
+    @cached_property
+    def _largest(self) -> float:
+        """The largest number that was measured, or that the configuration fixes and is no count."""
+        assert self.measurement is not None
+        measured = self.measurement.ranges if isinstance(self.measurement, Sample) else self.measurement.values
+        fixed = [value for symbol, value in self.situation.enclosed.items() if not symbol.is_integer]
+        sizes = [0.0]
+        for value in (*measured.values(), *fixed):
+            held = value.rows if isinstance(value, Steps) else value
+            if isinstance(held, Interval | np.ndarray | float | int):
+                sizes.append(float(np.max(np.abs(Interval.of(held).middle), initial=0.0)))
+        return max(filter(math.isfinite, sizes))
 
     # Evidence
 
     def _sample(self, claim: Claim) -> Judgement:
         assert isinstance(self.measurement, Sample)
-        bet = Bet.on(claim, self._enclosed, self.measurement.variances.get(claim.left))
+        spreads = [self._spread(claim, side) for side in (claim.left, claim.right)]
+        known = all(self._declared(claim, side) for side in (claim.left, claim.right))
+        bet = Bet.on(claim, self._enclosed, (spreads[0], spreads[1]), declared=known)
         if bet.decided is not None:
             return bet.decided
+        if bet.open:
+            return self._undecided(claim, bet)
         screen = list(self._draws("screen", self.budget.screen_replicates))
         process, differences = bet.run(screen, self.budget.screen)
         confirmed = process.peak >= math.log(self.budget.screen)
@@ -211,27 +355,84 @@ class Trial:
             process, differences = bet.run(self._draws("confirm", self.budget.confirm_replicates), self.budget.refute)
         refuted = confirmed and process.peak >= math.log(self.budget.refute)
         left, right = differences
-        basis = EVIDENCE if refuted else self._support(claim, bet, left, right)
+        basis = bet.basis if refuted else self._support(claim, bet, left, right)
         verdict = Verdict.REFUTED if refuted else Verdict.SUPPORTED if basis else Verdict.CONSISTENT
-        ratio = part(*(float(np.mean(side)) for side in (left, right)))
+        ratio = self._ratio_of_means(claim, left, right)
         certified, resolution = bet.certify(left, right, ratio, self.budget.refute)
         mean_left, mean_right = (float(np.mean(side)) for side in (left, right))
+        error = float(np.std(left - right) / math.sqrt(left.size))
+        reason = ""
+        if verdict is Verdict.CONSISTENT and ratio is not None and ratio > 1:
+            away = f"{abs(mean_left - mean_right) / error:.2g} standard errors" if error else "less than is decided"
+            reason = f"undecided: the means differ by {away}; log evidence {process.peak:.3g}"
         if bet.swapped:
             mean_left, mean_right = mean_right, mean_left
         return Judgement(
             verdict,
             basis=basis,
+            reason=reason,
             left=mean_left,
             right=mean_right,
-            error=float(np.std(left - right) / math.sqrt(left.size)),
+            error=error,
             ratio=ratio,
             certified_ratio=certified,
             resolution=resolution,
             log_e=process.peak,
             replicates=left.size,
-            vacuous=bet.certain,
+            vacuous=bet.certain or self._says_nothing(claim),
             confirmed=confirmed,
         )
+
+    def _ratio_of_means(self, claim: Claim, small: Floats, large: Floats) -> float | None:
+        """The ratio of the two sides' means; of a relation with everything on one side, that of its terms."""
+        if (nearness := self._nearness(claim)) is not None:
+            return nearness
+        if 0 not in (claim.left, claim.right):
+            return part(float(np.mean(small)), float(np.mean(large)))
+        terms = [self._value(term) for term in excess_terms(claim)]
+        return part(math.fsum(x for x in terms if x > 0), -math.fsum(x for x in terms if x < 0))
+
+    def _undecided(self, claim: Claim, bet: Bet) -> Judgement:
+        """What is seen where no evidence can be had, and what would have to be declared."""
+        left, right = bet.sides(self._screened)
+        if not (np.isfinite(left).all() and np.isfinite(right).all()):
+            raise ValueError("a replicate is not a finite number")
+        means = (float(np.mean(left)), float(np.mean(right)))
+        products = {x for side in (claim.left, claim.right) for x in terms_of(claim, side) if x != 1}
+        loose = sorted(str(x) for x in products if not math.isfinite(self._spread_of(x)))
+        names = ", ".join(loose)
+        return Judgement(
+            Verdict.CONSISTENT,
+            reason=f"undecided: {names} may be anything; {TO_DECLARE}",
+            left=means[bet.swapped],
+            right=means[not bet.swapped],
+            error=float(np.std(left - right) / math.sqrt(left.size)),
+            ratio=self._ratio_of_means(claim, left, right),
+            replicates=left.size,
+        )
+
+    def _declared(self, claim: Claim, side: Expr) -> bool:
+        assert isinstance(self.measurement, Sample)
+        known = self.measurement.variances
+        return side in known or all(x == 1 or x in known for x in terms_of(claim, side))
+
+    def _spread(self, claim: Claim, side: Expr) -> float:
+        """A bound on a side's standard deviation: those of its terms add up at most, whatever they have in common."""
+        assert isinstance(self.measurement, Sample)
+        if side in self.measurement.variances:
+            return math.sqrt(self.measurement.variances[side])
+        found = 0.0
+        for product, coefficient in terms_of(claim, side).items():
+            if product != 1:
+                found += float(abs(single(self._enclosed(coefficient))).high) * self._spread_of(product)
+        return found * (1 + ROUNDING_SHARE)
+
+    def _spread_of(self, product: Expr) -> float:
+        """The declared standard deviation, else half the width of the sure range, which bounds it (Popoviciu)."""
+        assert isinstance(self.measurement, Sample)
+        if product in self.measurement.variances:
+            return math.sqrt(self.measurement.variances[product])
+        return float(single(self._enclosed(product)).width) / 2
 
     def _draws(self, stage: str, replicates: int) -> Iterator[Evaluation]:
         assert isinstance(self.measurement, Sample)
@@ -246,10 +447,10 @@ class Trial:
         if isinstance(claim.relation, Eq):
             return ""
         reverse = bet.reversed
-        if reverse is not None and math.isfinite(reverse.top):
+        if reverse is not None and not reverse.open:
             process, _ = reverse.run([(right, left)], self.budget.support)
             if process.peak >= math.log(self.budget.support):
-                return EVIDENCE
+                return reverse.basis
         return self._support_by_tail(claim, left, right)
 
     def _support_by_tail(self, claim: Claim, left: Floats, right: Floats) -> str:
@@ -334,16 +535,23 @@ class Trial:
         # The evidence core speaks of the exponent a in m^-a, the claim of the slope -a.
         rising = isinstance(claim.relation, Ge if side is claim.left else Le)
         verdict = verdict_of_rate(
-            *_halves(grid, values, series.scatter), band=_band(claim.relation, exponent, rising=rising)
+            *_halves(grid, values, series.scatter),
+            band=_band(claim.relation, exponent, rising=rising),
+            logarithms=bool(side.args[0].has(log(side.args[1]))),
         )
-        slopes = [-slope for slope in verdict.slopes]
+        slopes = tuple(-slope for slope in verdict.slopes)
+        measured = verdict.last_halves[1]
+        # By how much the limit is uncertain: the scatter, and how far the extrapolated limits lie.
+        error = max(measured.half_width, *(abs(limit.estimate - measured.estimate) for limit in verdict.limits))
         word = Verdict.INCONSISTENT if verdict.inconsistent else Verdict.CONSISTENT
+        told = f"slope {word} (approximate): {-measured.estimate:.3f} +- {error:.2g} measured, {-exponent:g} claimed"
         return Judgement(
             word,
-            reason=f"slope {word} (approximate), local slopes {', '.join(f'{slope:.3f}' for slope in slopes)}",
-            left=slopes[-1],
+            reason=f"{told}; local slopes {', '.join(f'{slope:.3f}' for slope in slopes)}",
+            left=-measured.estimate,
             right=-exponent,
-            error=abs(slopes[-1] - slopes[-2]),
+            error=error,
+            slopes=slopes,
         )
 
     def _rate_curve(self, claim: Claim, series: Series) -> dict[str, list[float]]:

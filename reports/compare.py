@@ -21,9 +21,23 @@ TOLERANCE = 0.01
 _AROUND = 16
 TERMS = ("profile", "epoch", "device")
 
-_RANKS = {Verdict.SUPPORTED: 0, Verdict.CONSISTENT: 1, NOT_JUDGED: 2, Verdict.ERROR: 2, Verdict.REFUTED: 3}
+_RANKS = {
+    Verdict.SUPPORTED: 0,
+    Verdict.CONSISTENT: 1,
+    NOT_JUDGED: 2,
+    Verdict.ERROR: 2,
+    Verdict.INCONSISTENT: 3,
+    Verdict.REFUTED: 4,
+}
 # A finding must fall, so its order is the other way round.
-_FINDING_RANKS = {Verdict.REFUTED: 0, NOT_JUDGED: 1, Verdict.ERROR: 1, Verdict.CONSISTENT: 2, Verdict.SUPPORTED: 2}
+_FINDING_RANKS = {
+    Verdict.REFUTED: 0,
+    Verdict.INCONSISTENT: 0,
+    NOT_JUDGED: 1,
+    Verdict.ERROR: 1,
+    Verdict.CONSISTENT: 2,
+    Verdict.SUPPORTED: 2,
+}
 
 
 @dataclass(frozen=True)

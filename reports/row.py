@@ -29,7 +29,7 @@ from elbound.reports.document import (
 class Verdict(enum.StrEnum):
     """What became of one claim in one configuration.
 
-    Inconsistent: the slopes that were measured contradict the claimed rate, approximately; finite data cannot refute it.
+    Inconsistent: the measured slopes contradict the claimed rate, approximately; finite data cannot refute it.
     """
 
     SUPPORTED = "supported"
@@ -44,6 +44,7 @@ LADDER = "ladder: "  # begins the version of a row about a mutant; its family an
 UNDECIDED = "not decided at this resolution"  # the reason of a mutant's row where the evidence fell short
 
 JUDGED = frozenset({Verdict.SUPPORTED, Verdict.CONSISTENT, Verdict.REFUTED, Verdict.INCONSISTENT})
+CONTRADICTED = frozenset({Verdict.REFUTED, Verdict.INCONSISTENT})  # what was measured speaks against the statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,9 @@ class Row(Document):
     "ladder: family: name".
     left, right are the two sides with the measurement's error; ratio is left / right in the direction of the
     relation, certified_ratio its certified lower end; log_e the log of the evidence against the claim.
+    Of a rate left is the measured slope, right the claimed one, slopes the local ones along the index.
+    reach is the largest that the terms of left - right counting towards a violation can be, over those against one:
+    however the relation is written, it is attained where this is 1; None where no two terms stand against each other.
     curves hold what a plot over an index needs ("x", "observed", "bound", "low", "high").
     rivals hold what known claims, by name, allow the same left side here, the claim itself among them.
     data_rows, data_columns: how much of a user's table the configuration used, zero where none.
@@ -90,6 +94,8 @@ class Row(Document):
     rivals: Mapping[str, float] = field(default_factory=dict)
     data_rows: int = 0
     data_columns: int = 0
+    slopes: Sequence[float] = ()
+    reach: float | None = None
 
     READERS: ClassVar[Mapping[str, Reader]] = {
         "claim": text,
@@ -120,6 +126,8 @@ class Row(Document):
         "rivals": mapping(number),
         "data_rows": integer,
         "data_columns": integer,
+        "slopes": several(number),
+        "reach": optional(number),
     }
     TAGGED: ClassVar[frozenset[str]] = frozenset({"configuration"})
 
@@ -135,6 +143,11 @@ class Row(Document):
         """Whether the configuration met the assumptions and was measured without error."""
         return self.verdict in JUDGED
 
+    @property
+    def contradicted(self) -> bool:
+        """Whether what was measured speaks against the statement: refuted, or inconsistent slopes."""
+        return self.verdict in CONTRADICTED
+
 
 @dataclass(frozen=True, slots=True)
 class Entry(Document):
@@ -145,7 +158,7 @@ class Entry(Document):
     on its equality instances. repaired_by: for a finding, the condition that makes the statement true.
     where: file and line of a claim of a user's own; symbolic: questions about its right side, with "answer" and
     "how" it was found (symbolic, numeric or open).
-    derivation: how the statement is obtained, as plain text.
+    derivation: how the statement is obtained, as plain text; rate: it speaks of a limit of slopes.
 
     Raises ValueError: a field has the wrong type.
     """
@@ -171,6 +184,7 @@ class Entry(Document):
     where: str = ""
     relation: str = "<="
     symbolic: Sequence[Mapping[str, str]] = ()
+    rate: bool = False
 
     READERS: ClassVar[Mapping[str, Reader]] = {
         "key": text,
@@ -194,6 +208,7 @@ class Entry(Document):
         "relation": among("<=", ">=", "="),
         "symbolic": several(record(question=text, answer=text, how=among("symbolic", "numeric", "open"))),
         "derivation": text,
+        "rate": flag,
     }
 
     @property

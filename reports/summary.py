@@ -10,7 +10,7 @@ from typing import Any
 from elbound.reports.document import integer, mapping, number, plain, record, scalar, several, text
 from elbound.reports.place import places_of
 from elbound.reports.power import tally, tried
-from elbound.reports.row import JUDGED, Entry, Row, Verdict
+from elbound.reports.row import CONTRADICTED, JUDGED, Entry, Row, Verdict
 from elbound.reports.table_use import TABLE, use_of
 
 SCHEMA = 1
@@ -20,8 +20,9 @@ INSTANCE = "instance: "
 # the other.
 LOOSE = 0.5
 EMPTY = 1e-6
-# How far a sampled ratio may lie above its mean, in standard errors, before a claim is not called loose.
-STANDARD_ERRORS = 6
+# A verdict that rests on fewer configurations than these is told with how many they were.
+FEW = 10
+UNDECIDED_BECAUSE = "undecided: "  # begins the reason of a configuration that the evidence could not decide
 
 _RUN = {
     "started": (text, ""),
@@ -108,26 +109,30 @@ def _place(row: Row) -> tuple[str, ...]:
 
 
 def verdict_of(rows: Sequence[Row]) -> str:
-    """Refuted if a row is, supported if every judged row is, else consistent; "not judged" if none is."""
+    """Refuted if a row is, else inconsistent if one is, supported if every judged row is, else consistent.
+
+    "not judged" if no row is judged.
+    """
     verdicts = {row.verdict for row in rows if row.judged}
     if not verdicts:
         return NOT_JUDGED
-    if Verdict.REFUTED in verdicts:
-        return Verdict.REFUTED
+    for against in (Verdict.REFUTED, Verdict.INCONSISTENT):
+        if against in verdicts:
+            return against
     return Verdict.SUPPORTED if verdicts == {Verdict.SUPPORTED} else Verdict.CONSISTENT
 
 
 def fell(version: str, rows: Sequence[Row]) -> bool:
-    """Whether a version was refuted; a planted fault in every experiment that has one of this name."""
+    """Whether a version was refuted, or as a rate inconsistent; a planted fault in every experiment that has it."""
     places = {row.experiment for row in rows if version.startswith("fault: ")}
     parts = ([row for row in rows if row.experiment == place] for place in places)
-    return verdict_of(rows) == Verdict.REFUTED and all(verdict_of(part) == Verdict.REFUTED for part in parts)
+    return verdict_of(rows) in CONTRADICTED and all(verdict_of(part) in CONTRADICTED for part in parts)
 
 
 def basis_of(rows: Sequence[Row]) -> str:
     """What the verdict rests on: the bases of the rows that decide it."""
-    refuted = [row for row in rows if row.verdict is Verdict.REFUTED]
-    return ", ".join(sorted({row.basis for row in refuted or rows if row.judged and row.basis}))
+    against = [row for row in rows if row.contradicted]
+    return ", ".join(sorted({row.basis for row in against or rows if row.judged and row.basis}))
 
 
 def sharpest_of(rows: Sequence[Row]) -> Row | None:
@@ -137,17 +142,28 @@ def sharpest_of(rows: Sequence[Row]) -> Row | None:
 
 
 def strongest_of(rows: Sequence[Row]) -> Row | None:
-    """The refuted row with the most evidence: exact ones first, then by log evidence, then by ratio."""
+    """The row with the most evidence against the claim: refuted ones first, of these exact ones, then by log evidence.
 
-    def evidence(row: Row) -> tuple[float, float, float]:
-        return (_known(row.log_e, math.inf), _known(row.certified_ratio), _known(row.ratio))
+    Among equals the one whose sides are surely farthest apart, as a share of the larger.
+    """
 
-    return max((row for row in rows if row.verdict is Verdict.REFUTED), key=evidence, default=None)
+    def evidence(row: Row) -> tuple[bool, float, float, float]:
+        return (row.verdict is Verdict.REFUTED, _known(row.log_e, math.inf), apart(row), _known(row.ratio))
+
+    return max((row for row in rows if row.contradicted), key=evidence, default=None)
+
+
+def apart(row: Row) -> float:
+    """By what share of the larger side the two surely differ: 1 - 1/ratio of a bound, up to 2 where signs differ."""
+    if row.left is None or row.right is None:
+        return -math.inf
+    size = max(abs(row.left), abs(row.right))
+    return (abs(row.left - row.right) - _known(row.error, 0.0)) / size if 0 < size < math.inf else 0.0
 
 
 def smallest_of(rows: Sequence[Row]) -> Row | None:
-    """The refuted row that is simplest to read: shrunk ones first, then the shortest configuration."""
-    return min((row for row in rows if row.verdict is Verdict.REFUTED), key=_size, default=None)
+    """The row against the claim that is simplest to read: shrunk ones first, then the shortest configuration."""
+    return min((row for row in rows if row.contradicted), key=_size, default=None)
 
 
 def _known(value: float | None, absent: float = -math.inf) -> float:
@@ -187,6 +203,7 @@ def _witness(row: Row | None) -> dict[str, Any] | None:
         "ratio",
         "certified_ratio",
         "log_e",
+        "slopes",
     )
     return {
         "identity": row.identity,
@@ -240,6 +257,8 @@ def _claim(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> dict[str, Any
             "certified_ratio": sharpest and sharpest.certified_ratio,
             "at": dict(sharpest.configuration) if sharpest else {},
         },
+        "rate": _rate(rows) if entry.rate else None,
+        "undecided": _undecided(rows),
         "mutants": {"named": named, "ladder": tally(versions)},
         "data": dict(sorted(Counter(row.data for row in judged if row.data).items())),
         "witness": _witnesses(rows),
@@ -250,30 +269,69 @@ def _claim(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> dict[str, Any
     }
 
 
+def _undecided(rows: Sequence[Row]) -> dict[str, Any] | None:
+    """Why configurations are consistent and no more: the sharpest one's reason, else the commonest, and how many."""
+    reasons = {row.identity: row.reason for row in rows if row.verdict is Verdict.CONSISTENT and row.reason}
+    told = {name: reason for name, reason in reasons.items() if reason.startswith(UNDECIDED_BECAUSE)}
+    if not told:
+        return None
+    sharpest = sharpest_of(rows)
+    commonest = Counter(sorted(told.values())).most_common(1)[0][0]
+    reason = told.get(sharpest.identity, commonest) if sharpest else commonest
+    return {"configurations": len(told), "reason": reason.removeprefix(UNDECIDED_BECAUSE)}
+
+
+def _rate(rows: Sequence[Row]) -> dict[str, Any] | None:
+    """The measured slope beside the claimed one where they are farthest apart, with the local slopes there."""
+    found = farthest_of(rows)
+    if found is None:
+        return None
+    shown = {"measured": found.left, "claimed": found.right, "error": found.error, "slopes": list(found.slopes)}
+    return {**shown, "experiment": found.experiment, "identity": found.identity}
+
+
+def farthest_of(rows: Sequence[Row]) -> Row | None:
+    """Of a rate the judged row whose slope is farthest from the claimed one; an inconsistent one before the others."""
+
+    def distance(row: Row) -> tuple[bool, float, str]:
+        return (row.contradicted, abs((row.left or 0.0) - (row.right or 0.0)), row.identity)
+
+    return max((row for row in rows if row.judged and row.left is not None), key=distance, default=None)
+
+
+def outside_of(rows: Sequence[Row]) -> int:
+    """How many configurations did not meet the assumptions."""
+    return sum(row.verdict is Verdict.ASSUMPTION_NOT_MET for row in rows)
+
+
+def few(claim: Mapping[str, Any]) -> str:
+    """A warning where a verdict rests on few configurations; empty where it does not."""
+    counts = claim["configurations"]
+    judged, outside = sum(counts[verdict] for verdict in JUDGED), counts[Verdict.ASSUMPTION_NOT_MET]
+    if not 0 < judged < FEW or claim["verdict"] in CONTRADICTED:
+        return ""
+    were = "was" if outside == 1 else "were"
+    besides = f"; {outside:,} {were} outside the assumptions" if outside else ""
+    return f"{claim['verdict']} on {count(judged, 'configuration')} only{besides}"
+
+
 def is_vacuous(judged: Sequence[Row]) -> bool:
     """Whether the claim says nothing where it was judged: true whatever is measured, or a million times too large."""
-    if all(row.vacuous for row in judged):
-        return bool(judged)
-    return _at_most(EMPTY, [row for row in judged if not row.vacuous])
+    return _at_most(EMPTY, judged)
 
 
 def is_loose(judged: Sequence[Row]) -> bool:
-    """Whether the ratio of its two sides certainly stays below one half on every configuration that was judged."""
+    """Whether the claim certainly stays a factor two from being attained on every configuration that was judged.
+
+    That is asked of `reach`, which does not depend on how the relation is written.
+    """
     return not is_vacuous(judged) and _at_most(LOOSE, judged)
 
 
 def _at_most(level: float, judged: Sequence[Row]) -> bool:
-    """Whether every known ratio, and some is positive, is below a level by more than its error."""
-    ratios = [_largest_ratio(row) for row in judged if row.ratio is not None]
-    return max(ratios, default=0.0) > 0 and max(ratios) < level
-
-
-def _largest_ratio(row: Row) -> float:
-    """The ratio with its error: of an enclosure half its width, of a sample several standard errors."""
-    assert row.ratio is not None
-    sides = [abs(side) for side in (row.left, row.right) if side is not None]
-    error = (row.error or 0.0) * (STANDARD_ERRORS if row.replicates else 1)
-    return row.ratio + error / max(sides) if sides and max(sides) > 0 else row.ratio
+    """Whether the claim is true whatever is measured, or stays below a level, wherever that is known."""
+    known = [0.0 if row.vacuous else row.reach for row in judged if row.vacuous or row.reach is not None]
+    return bool(known) and all(reach is not None and reach < level for reach in known)
 
 
 def _finding(entry: Entry, versions: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
@@ -298,7 +356,7 @@ def named_versions(summary: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def exit_code(summary: Mapping[str, Any]) -> int:
-    """0: all judged, no claim refuted, all findings and wrong versions refuted; 1: not so; 2: not all judged.
+    """0: all judged, no claim contradicted, all findings and wrong versions fell; 1: not so; 2: not all judged.
 
     2 takes precedence: a run with an error, with a claim or finding that no configuration judged, or with
     nothing to judge at all, has not answered the question.
@@ -315,9 +373,9 @@ def unanswered(summary: Mapping[str, Any]) -> bool:
 
 
 def unexpected(summary: Mapping[str, Any]) -> bool:
-    """Whether a claim was refuted, one at its bound included, or a judged finding or wrong version was not."""
+    """Whether a claim was contradicted, one at its bound included, or a judged finding or wrong version was not."""
     killed, named = named_versions(summary)
-    refuted = any(claim["verdict"] == Verdict.REFUTED for claim in summary["claims"])
+    refuted = any(claim["verdict"] in CONTRADICTED for claim in summary["claims"])
     refuted |= summary["run"]["boundary_refuted"] > 0
     stands = (Verdict.SUPPORTED, Verdict.CONSISTENT)
     return refuted or killed < named or any(finding["verdict"] in stands for finding in summary["findings"])
@@ -329,17 +387,27 @@ def count(n: int, thing: str) -> str:
 
 
 def headline(summary: Mapping[str, Any]) -> str:
-    """The outcome of a run in words, such as "11 claims judged on 812 configurations: none refuted; ..."."""
+    """The outcome of a run in words, such as "11 claims judged on 812 configurations: none refuted; ...".
+
+    Rates are counted apart: finite data cannot refute a statement about a limit.
+    """
     claims, findings = summary["claims"], summary["findings"]
+    rates = [claim for claim in claims if claim["rate"] is not None and claim["verdict"] != NOT_JUDGED]
     judged = [claim for claim in claims if claim["verdict"] != NOT_JUDGED]
     if not judged and not any(finding["verdict"] != NOT_JUDGED for finding in findings):
         return "Nothing was judged."
-    configurations = sum(claim["configurations"][verdict] for claim in claims for verdict in JUDGED)
-    refuted = sum(claim["verdict"] == Verdict.REFUTED for claim in claims)
-    judged_on = f"{count(len(judged), 'claim')} judged on {count(configurations, 'configuration')}"
-    said = [f"{judged_on}: {refuted or 'none'} refuted"]
+    decided = [claim for claim in judged if claim not in rates]
+    said = []
+    if decided or not rates:
+        configurations = sum(claim["configurations"][verdict] for claim in decided for verdict in JUDGED)
+        refuted = sum(claim["verdict"] == Verdict.REFUTED for claim in decided)
+        judged_on = f"{count(len(decided), 'claim')} judged on {count(configurations, 'configuration')}"
+        said.append(f"{judged_on}: {refuted or 'none'} refuted")
+    if rates:
+        against = sum(claim["verdict"] == Verdict.INCONSISTENT for claim in rates)
+        said.append(f"{count(len(rates), 'rate')} compared with measured slopes: {against or 'none'} inconsistent")
     if findings:
-        said.append(_fallen(sum(f["verdict"] == Verdict.REFUTED for f in findings), len(findings)))
+        said.append(_fallen(sum(f["verdict"] in CONTRADICTED for f in findings), len(findings)))
     killed, named = named_versions(summary)
     if named:
         said.append(f"{killed:,} of {count(named, 'wrong version')} {'was' if named == 1 else 'were'} refuted")

@@ -13,14 +13,15 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from elbound.reports.row import JUDGED, LADDER, Row, Verdict
-from elbound.reports.summary import NOT_JUDGED, count, headline
+from elbound.reports.row import CONTRADICTED, JUDGED, LADDER, Row, Verdict
+from elbound.reports.summary import NOT_JUDGED, count, few, headline
 from elbound.reports.table_use import told
 
 _STYLES = {
     "supported": "green",
     "consistent": "cyan",
     "refuted": "bold red",
+    "inconsistent": "bold red",
     "error": "bold magenta",
     NOT_JUDGED: "yellow",
 }
@@ -32,12 +33,14 @@ def figure(value: float | None) -> str:
 
 
 def claims_table(summary: Mapping[str, Any]) -> Table:
-    """Claims of a summary: verdict with its basis, configurations judged, ratios, wrong versions refuted."""
+    """Claims of a summary: verdict with its basis, configurations judged and outside the assumptions, ratios, wrong
+    versions refuted.
+    """
     table = Table(title="Claims", title_justify="left", pad_edge=False, box=None)
     table.add_column("claim", overflow="fold")
     table.add_column("verdict", overflow="fold")
-    for name in ("judged", "sharpest", "certified", "wrong fell"):
-        table.add_column(name, justify="right")
+    for name in ("judged", "outside", "sharpest", "certified", "wrong fell"):
+        table.add_column(name, justify="right", no_wrap=True)
     for claim in summary["claims"]:
         named = claim["mutants"]["named"]
         judged = sum(claim["configurations"][verdict] for verdict in JUDGED)
@@ -45,6 +48,7 @@ def claims_table(summary: Mapping[str, Any]) -> Table:
             _said(_name(claim)),
             _verdict(claim["verdict"], _basis(claim) + _weakness(claim)),
             f"{judged:,}",
+            f"{claim['configurations'][Verdict.ASSUMPTION_NOT_MET]:,}",
             figure(claim["sharpest"]["ratio"]),
             figure(claim["sharpest"]["certified_ratio"]),
             f"{sum(version['killed'] for version in named)}/{len(named)}",
@@ -53,21 +57,35 @@ def claims_table(summary: Mapping[str, Any]) -> Table:
 
 
 def _basis(claim: Mapping[str, Any]) -> str:
+    if rate := claim["rate"]:
+        return f", slope {figure(rate['measured'])} measured, {figure(rate['claimed'])} claimed"
     return f", {claim['basis']}" if claim["verdict"] in (Verdict.SUPPORTED, Verdict.REFUTED) and claim["basis"] else ""
 
 
 def _weakness(claim: Mapping[str, Any]) -> str:
-    return ", vacuous" if claim["vacuous"] else ", loose" if claim["loose"] and claim["verdict"] != "refuted" else ""
+    return (
+        ", vacuous"
+        if claim["vacuous"]
+        else ", loose"
+        if claim["loose"] and claim["verdict"] not in CONTRADICTED
+        else ""
+    )
 
 
 def details(claim: Mapping[str, Any], file: str) -> list[str]:
     """What `check` says of one claim beyond the table: witness, form of the bound, place among known claims."""
     lines = [f"{_name(claim)} ({claim['where']})"]
-    if witness := (claim["witness"] or {}).get("smallest"):
+    for title, witness in _witnesses(claim):
         at = ", ".join(f"{name} = {_short(value)}" for name, value in witness["configuration"].items())
-        sides = f"left {figure(witness['left'])}, right {figure(witness['right'])}, ratio {figure(witness['ratio'])}"
-        lines += [f"  witness: {sides} on {witness['experiment']} at {at}"]
-        lines += [f"  replay:  elbound replay {witness['identity']} {file}"]
+        lines += [f"  {title}: {_measured(claim, witness)} on {witness['experiment']} at {at}"]
+        lines += [f"  replay: elbound replay {witness['identity']} {file}"]
+    if warning := few(claim):
+        lines.append(f"  warning: {warning}")
+    if undecided := claim["undecided"]:
+        of = f"{count(undecided['configurations'], 'configuration')}"
+        lines.append(f"  undecided on {of}: {undecided['reason']}")
+    if rate := claim["rate"]:
+        lines.append(f"  local slopes: {', '.join(map(figure, rate['slopes']))}")
     for answer in claim["symbolic"]:
         flag = " (numeric)" if answer["how"] == "numeric" else ""
         lines.append(f"  {answer['question']}: {answer['answer']}{flag}")
@@ -75,7 +93,7 @@ def details(claim: Mapping[str, Any], file: str) -> list[str]:
         if version["name"].startswith("fault: "):
             outcome = "noticed" if version["killed"] else "not noticed by any claim"
             lines.append(f"  planted {version['name']}: {outcome}")
-    for place in claim["place"] if claim["verdict"] != Verdict.REFUTED else ():
+    for place in claim["place"] if claim["verdict"] not in CONTRADICTED else ():
         both = f"of {count(place['configurations'], 'configuration')}"
         shares = f"tighter on {place['tighter']:.0%}, looser on {place['looser']:.0%} {both}"
         alone = f"; that one is silent on {place['alone']:,} more" if place["alone"] else ""
@@ -83,6 +101,37 @@ def details(claim: Mapping[str, Any], file: str) -> list[str]:
     if not claim["place"] and claim["verdict"] != NOT_JUDGED:
         lines.append("  beside the catalogue: no known claim bounds the same left side")
     return lines
+
+
+def _witnesses(claim: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """The witness that is simplest to read and the strongest, each with its title; one where they are the same."""
+    if not claim["witness"]:
+        return []
+    smallest, strongest = claim["witness"]["smallest"], claim["witness"]["strongest"]
+    if smallest["identity"] == strongest["identity"]:
+        return [("witness", strongest)]
+    return [("smallest witness", smallest), ("strongest witness", strongest)]
+
+
+def _measured(claim: Mapping[str, Any], witness: Mapping[str, Any]) -> str:
+    """Both sides of a witness, to so many digits that they can be told apart."""
+    left, right = _told_apart(witness["left"], witness["right"])
+    if claim["rate"]:
+        return f"slope {left} measured, {right} claimed"
+    return f"left {left}, right {right}, ratio {_ratio(witness['ratio'])}"
+
+
+def _told_apart(left: float | None, right: float | None) -> tuple[str, str]:
+    pairs = ((f"{left:.{digits}g}", f"{right:.{digits}g}") for digits in range(4, 17) if None not in (left, right))
+    found = (figure(left), figure(right))
+    return next((pair for pair in pairs if pair[0] != pair[1]), found) if left != right else found
+
+
+def _ratio(ratio: float | None) -> str:
+    """A ratio in four digits, or as its distance from one where these do not tell it from one."""
+    if ratio is None or ratio == 1 or figure(ratio) != "1":
+        return figure(ratio)
+    return f"1 {'+' if ratio > 1 else '-'} {abs(ratio - 1):.2g}"
 
 
 def _name(claim: Mapping[str, Any]) -> str:
@@ -100,7 +149,8 @@ def findings_table(summary: Mapping[str, Any]) -> Table:
         table.add_column(name, overflow="fold")
     for finding in summary["findings"]:
         strongest = (finding["witness"] or {}).get("strongest") or {}
-        verdict = Text("refuted, as it must be", "green") if finding["verdict"] == Verdict.REFUTED else None
+        fell = finding["verdict"] in CONTRADICTED
+        verdict = Text(f"{finding['verdict']}, as it must be", "green") if fell else None
         table.add_row(
             _said(finding["key"]),
             verdict or _verdict(finding["verdict"], ", should be refuted"),
@@ -130,6 +180,9 @@ def show(summary: Mapping[str, Any], console: Console, report: Path | str) -> No
         if survivors:
             console.print(_said(f"{_name(claim)}: not refuted: {', '.join(survivors)}"), style="yellow")
     run = summary["run"]
+    for claim in () if run["file"] else summary["claims"]:
+        if warning := few(claim):
+            console.print(_said(f"{_name(claim)}: {warning}"), style="yellow")
     for claim in summary["claims"] if run["file"] else ():
         console.print(Text("\n").join(map(_said, details(claim, run["file"]))), soft_wrap=True)
     for problem in run["problems"]:
@@ -152,7 +205,7 @@ def _kind(row: Row) -> tuple[str, ...]:
     where, _, what = row.reason.partition(": ")
     if row.verdict is Verdict.ERROR and re.fullmatch(r".*\.py:\d+", where):
         return (where, what.partition(":")[0])
-    return (row.claim, row.version, row.verdict, "" if row.verdict is Verdict.REFUTED else where)
+    return (row.claim, row.version, row.verdict, "" if row.contradicted else where)
 
 
 class Progress:
@@ -191,8 +244,9 @@ class Progress:
         for row in rows:
             if row.version.startswith(LADDER):
                 continue
-            unexpected = row.verdict is Verdict.REFUTED and not row.expected
-            self._verdicts["unexpectedly refuted" if unexpected else str(row.verdict)] += 1
+            unexpected = row.contradicted and not row.expected
+            how = ("as it must be" if row.expected else "unexpectedly") if row.contradicted else ""
+            self._verdicts[f"{row.verdict} {how}".strip()] += 1
             if (unexpected or row.verdict is Verdict.ERROR) and (key := _kind(row)) not in self._told:
                 self._told.add(key)
                 said = f"{row.verdict}: {row.claim} {row.version} ({row.identity}) {row.reason}"

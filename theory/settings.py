@@ -403,8 +403,19 @@ GRADIENT_NOISE = Setting(
     units={
         OBJECTIVE: {sigma_x2: -1, v: 2, s1: 2, s2: 2, s2_l: 2, s2_c: 2, v_K: 2},
         DATA: {
-            **{sigma_x2: 2, s2_c: -2, tr_S: 2, tr_D: 2, tr_GD: 2, tr_GDG: 2, mean2: 2, residual2: 2},
-            **{cross: 4, g_DD: 4, gg_DD: 4, d_GDG: 4, residual_D: 4},
+            sigma_x2: 2,
+            s2_c: -2,
+            tr_S: 2,
+            tr_D: 2,
+            tr_GD: 2,
+            tr_GDG: 2,
+            mean2: 2,
+            residual2: 2,
+            cross: 4,
+            g_DD: 4,
+            gg_DD: 4,
+            d_GDG: 4,
+            residual_D: 4,
         },
     },
 )
@@ -447,7 +458,13 @@ BETA_SWEEP = Setting(
     units={
         OBJECTIVE: {
             **LIKELIHOOD,
-            **{s1_beta: 2, s2_beta: 2, s2_sampled: 2, hessian_beta: 1, F_beta: None, F_unit: None, gain: None},
+            s1_beta: 2,
+            s2_beta: 2,
+            s2_sampled: 2,
+            hessian_beta: 1,
+            F_beta: None,
+            F_unit: None,
+            gain: None,
         }
     },
 )

@@ -130,7 +130,7 @@ def power_of(expression: Expr, powers: Mapping[Any, float]) -> float | Mixed | N
         return None
     found = []
     for trial in range(TRIALS):
-        values = _letters(expression, random.Random(trial))  # noqa: S311
+        values = _letters(expression, random.Random(trial))
         try:
             here = float(evaluate(expression, values))
             there = [float(evaluate(expression, _changed(values, powers, unit))) for unit in UNITS]

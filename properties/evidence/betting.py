@@ -231,6 +231,24 @@ class MeanZero(MixtureOfProducts):
         return np.asarray(np.square(np.add.outer(draws, self._shift) / self._norm))
 
 
+class MeanAtMostZero(MixtureOfProducts):
+    """Evidence against E[Z] <= 0 given Var[Z] <= variance: mixture of (Z + c)_+^2 / (c^2 + variance), c > 0.
+
+    The size of c is that of `MeanZero`. With mean mu <= 0, (Z + c)_+ <= (Z - mu + c)_+, and the square of the latter
+    has mean at most c^2 + Var[Z] (own derivation); nothing else is assumed of the law, which may be unbounded. Draws
+    [R]. Raises ValueError unless variance is finite and positive.
+    """
+
+    def __init__(self, variance: float, nodes: int = 12) -> None:
+        deviation = math.sqrt(positive("variance", variance))
+        self._shift = deviation / np.geomspace(0.005, 0.8, nodes)
+        self._norm = np.hypot(self._shift, deviation)
+        super().__init__(equal_weights(nodes))
+
+    def factors(self, draws: Float[np.ndarray, " R"]) -> Float[np.ndarray, "R G"]:
+        return np.asarray(np.square(np.maximum(np.add.outer(draws, self._shift), 0.0) / self._norm))
+
+
 class BoundedMeanZero(MixtureOfProducts):
     """Evidence against E[Z] = 0 for low <= Z <= high: arcsine bets on 1 + Z/(-low) and on 1 - Z/high, half
     each.

@@ -147,25 +147,28 @@ class Means:
             fit(self.index[part], self.mean[part], self.relative_se[part], log_power, quantile)
             for part in (slice(half), slice(-half, None))
         )
-        return (
-            first,
-            last,
-            float(np.exp(np.mean(np.log(self.index[-half:])) - np.mean(np.log(self.index[:half])))),
-        )
+        near, far = self.centres
+        return first, last, far / near
+
+    @property
+    def centres(self) -> tuple[float, float]:
+        """The geometric centres of the first and last J // 2 points."""
+        half, places = len(self.index) // 2, np.log(self.index)
+        return float(np.exp(np.mean(places[:half]))), float(np.exp(np.mean(places[-half:])))
 
 
 @dataclass(frozen=True, slots=True)
 class RateVerdict:
     """Whether a fitted exponent is consistent with a band; approximate by nature, never a refutation.
 
-    `last_halves` and `limits` hold one slope for each of the two grids, `slopes` the local slopes of the
-    longer one.
+    `last_halves` holds one slope for each of the two grids, `limits` one for each grid and kind of correction that
+    was allowed, `slopes` the local slopes of the longer one.
     """
 
     inconsistent: bool
     band: tuple[float, float]
     last_halves: tuple[Slope, Slope]
-    limits: tuple[Slope, Slope]
+    limits: tuple[Slope, ...]
     slopes: tuple[float, ...]
     approximate: bool = field(default=True, init=False)
 
@@ -185,8 +188,22 @@ def _limit(first: Slope, last: Slope, distance: float, quantile: float) -> Slope
     return _slope(estimate, error, first.points + last.points, quantile)
 
 
+def _limit_of_logarithms(first: Slope, last: Slope, centres: tuple[float, float], quantile: float) -> Slope:
+    """Extrapolated limit when the slope's correction decays as 1 / log m, m the halves' geometric centres."""
+    near, far = map(math.log, centres)
+    estimate = (far * last.estimate - near * first.estimate) / (far - near)
+    error = math.hypot(far * last.standard_error, near * first.standard_error) / (far - near)
+    return _slope(estimate, error, first.points + last.points, quantile)
+
+
 def verdict_of_rate(
-    near: Means, far: Means, band: tuple[float, float], log_power: float = 0.0, quantile: float = QUANTILE
+    near: Means,
+    far: Means,
+    band: tuple[float, float],
+    log_power: float = 0.0,
+    quantile: float = QUANTILE,
+    *,
+    logarithms: bool = False,
 ) -> RateVerdict:
     """Inconsistent iff, on both of two independent grids, the last half and the extrapolated limit both miss
     the band.
@@ -194,8 +211,10 @@ def verdict_of_rate(
     A full-grid slope is fooled by slow corrections, hence the last half; the limit, extrapolated with a
     correction m^-1/2, must agree; and so must a second grid that reaches four times further. Corrections
     slower than m^-1/4 can still fool the rule or hide an error. An infinite end makes the band one-sided. A
-    claimed power of log m is divided out. Raises ValueError unless band is increasing, far ends at 4 times
-    near's end or beyond, J >= 4.
+    claimed power of log m is divided out. With `logarithms` (the claim holds a logarithm of the index, here or in
+    the means already) a limit extrapolated with a correction 1 / log m must miss the band too: a constant beside
+    the logarithm is such a correction, (a + b log m) / log m = b + a / log m. Raises ValueError unless band is
+    increasing, far ends at 4 times near's end or beyond, J >= 4, and the index is above 1 where logarithms enter.
     """
     low, high = band
     if not low <= high:
@@ -206,12 +225,17 @@ def verdict_of_rate(
         )
     halves = [means.halves(log_power, quantile) for means in (near, far)]
     last = (halves[0][1], halves[1][1])
-    limits = (_limit(*halves[0], quantile), _limit(*halves[1], quantile))
+    limits = [_limit(*half, quantile) for half in halves]
+    if logarithms:
+        limits += [
+            _limit_of_logarithms(first, last_half, means.centres, quantile)
+            for means, (first, last_half, _) in zip((near, far), halves, strict=True)
+        ]
     adjusted = np.asarray(far.mean) * np.exp(-_log_factor(np.asarray(far.index, dtype=np.float64), log_power))
     return RateVerdict(
         inconsistent=all(slope.outside(low, high) for slope in (*last, *limits)),
         band=(low, high),
         last_halves=last,
-        limits=limits,
+        limits=tuple(limits),
         slopes=tuple(local_slopes(far.index, adjusted).tolist()),
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytest
-from sympy import Le
+from sympy import Eq, Le
 
 from elbound.properties import adversary
 from elbound.properties.adversary import Climb, Effort, Point, beside, corner, edge, opening
@@ -15,9 +15,11 @@ from elbound.properties.docket import Brief, Docket
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
 from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Space
-from elbound.reports.row import Verdict
+from elbound.properties.trial import Trial
+from elbound.reports.row import Row, Verdict
 from elbound.theory.catalogue import Listed
 from elbound.theory.claim import Claim, Setting
+from elbound.theory.evaluate import Exceeds
 from elbound.theory.symbols import L, hessian, r
 
 SEEDS = range(10)
@@ -174,6 +176,45 @@ def test_the_switch_hides_named_instances_from_the_search(*, hidden: bool, sharp
     assert rows[0].ratio == pytest.approx(sharpest, rel=1e-12)
     assert rows[0].origin == "adversary"
     assert float(rows[0].configuration["length"]) <= 5
+
+
+class Corner(Experiment):
+    """The curvature exceeds r where L does, and also where L falls short of it by less than three thousandths."""
+
+    key = "corner"
+    title = "a threshold"
+    setting = SETTING
+    space = Space((Logarithmic("level", 1e-5, 1.0), Logarithmic("length", 1e-6, 10.0)))
+    instances: Mapping[str, Configuration] = {"above": {"level": 0.5, "length": 3.0}}
+
+    def situation(self, configuration: Configuration, context: Context) -> Situation:  # noqa: ARG002
+        return Situation({r: float(configuration["level"]), L: float(configuration["length"])})
+
+    def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:  # noqa: ARG002
+        return Exact({hessian: Interval.of(float(configuration["length"]) * (1 + 3e-3))})
+
+
+def test_an_equivalence_that_is_false_in_a_corner_alone_is_climbed_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """False for lengths just short of the level alone: of draws one in five thousand lies there."""
+    claim = Claim(SETTING, Eq(Exceeds(hessian, r), Exceeds(L, r)), proof="none")
+    listed = Listed("corner/iff", None, claim, "An equivalence.")
+
+    def climbed(seed: int) -> list[Row]:
+        bench = Bench(Brief(), Docket((listed,), (Corner(),)), Corner())
+        bench.adversary(Effort(80, seed))
+        return [row for row in bench.finished() if row.contradicted and not row.version]
+
+    drawn = Bench(Brief(), Docket((listed,), (Corner(),)), Corner())
+    drawn.search(0, 40)
+    drawn.search(1, 40)
+    assert not any(row.contradicted for row in drawn.finished() if not row.version)
+    assert sum(map(bool, map(climbed, range(1, 5)))) >= 2
+    for row in climbed(1):
+        assert row.ratio is not None
+        assert row.ratio > 1
+    # Where both sides are zero or one and nothing else, there is nothing to climb.
+    monkeypatch.setattr(Trial, "_nearness", lambda *_: None)
+    assert not any(map(climbed, range(1, 5)))
 
 
 def test_what_breaks_under_the_adversary_is_said() -> None:

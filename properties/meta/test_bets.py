@@ -6,15 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sympy import Eq, Le, Symbol
+from sympy import Eq, Ge, Le, Symbol
 from sympy.core.relational import Relational
 
+from elbound.properties.arithmetics import Enclosures
 from elbound.properties.bets import Bet, last_true, widened
-from elbound.properties.evidence.betting import BoundedMeanZero, EProcess, MeanAtMostOne, MeanZero
+from elbound.properties.evidence.betting import BoundedMeanZero, EProcess, MeanAtMostOne, MeanAtMostZero, MeanZero
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
 from elbound.reports.row import Verdict
 from elbound.theory.claim import Claim, Setting
+from elbound.theory.evaluate import Evaluation
 
 X, Y = Symbol("X", real=True), Symbol("Y", real=True)
 RANDOM = Setting("two means", "random", parameters=(), observables=(X, Y), random=True)
@@ -79,7 +81,7 @@ def test_a_bet_is_not_changed_once_it_is_laid() -> None:
     with pytest.raises(FrozenInstanceError):
         laid.swapped = True  # type: ignore[misc]
     assert not laid.swapped
-    assert laid.variance is None
+    assert laid.spread is None
 
 
 # What no replicate can change
@@ -113,28 +115,50 @@ INF = math.inf
 
 
 @pytest.mark.parametrize(
-    ("relation", "low", "high", "variance", "decided"),
+    ("relation", "low", "high", "spread", "is_open"),
     [
         (Le(X, Y), (0.0, INF), (0.0, 1.0), None, False),
         (Le(X, Y), (0.0, 1.0), (-INF, 1.0), None, False),
         (Le(X, Y), (0.0, 1.0), (0.0, INF), None, True),
         (Le(X, Y), (-INF, 1.0), (0.0, 1.0), None, True),
+        (Le(X, Y), (-INF, 1.0), (0.0, 1.0), (1.0, 0.5), False),
         (Eq(X, Y), (0.0, 1.0), (0.0, 1.0), None, False),
         (Eq(X, Y), (0.0, INF), (0.0, 1.0), None, True),
         (Eq(X, Y), (0.0, 1.0), (-INF, 1.0), None, True),
         (Eq(X, Y), (0.0, 1.0), (0.0, INF), None, True),
         (Eq(X, Y), (-INF, 1.0), (0.0, 1.0), None, True),
-        (Eq(X, Y), (0.0, INF), (0.0, INF), 1.0, False),
+        (Eq(X, Y), (0.0, INF), (0.0, INF), (1.0, 1.0), False),
     ],
 )
-def test_a_bet_needs_the_ends_that_its_stakes_are_measured_by(
-    relation: Relational, low: tuple[float, float], high: tuple[float, float], variance: float | None, *, decided: bool
+def test_a_bet_needs_the_ends_that_its_stakes_are_measured_by_or_a_spread(
+    relation: Relational,
+    low: tuple[float, float],
+    high: tuple[float, float],
+    spread: tuple[float, float] | None,
+    *,
+    is_open: bool,
 ) -> None:
-    found = bet(relation, low, high, variance=variance).decided
-    assert (found is not None) is decided
-    if found is not None:
-        assert found.verdict is Verdict.ERROR
-        assert "declare finite ranges" in found.reason
+    found = bet(relation, low, high, spread=spread)
+    assert found.open is is_open
+    assert found.decided is None
+
+
+def test_a_bet_rests_on_variances_where_an_equality_declares_them_or_no_range_will_do() -> None:
+    def laid(relation: Relational, high: float, spread: tuple[float, float], *, declared: bool) -> Bet:
+        ranges = {X: Interval.between(0.0, high), Y: Interval.between(-high, 1.0)}
+        return Bet.on(Claim(RANDOM, relation), Evaluation(ranges, Enclosures()), spread, declared=declared)
+
+    assert laid(Eq(X, Y), 1.0, (1.0, 2.0), declared=True).spread == (1.0, 2.0)
+    assert laid(Eq(X, Y), 1.0, (1.0, 2.0), declared=False).spread is None
+    assert laid(Le(X, Y), 1.0, (1.0, 2.0), declared=True).spread is None
+    assert laid(Le(Y, X), INF, (1.0, 2.0), declared=False).spread == (1.0, 2.0)
+    assert laid(Ge(X, Y), INF, (1.0, 2.0), declared=True).spread == (2.0, 1.0)
+    # Neither nothing nor infinity is a scale to bet on.
+    for useless in ((0.0, 0.0), (1.0, INF)):
+        assert laid(Eq(X, Y), INF, useless, declared=True).open
+    reverse = laid(Le(Y, X), INF, (1.0, 2.0), declared=True).reversed
+    assert reverse is not None
+    assert reverse.spread == (2.0, 1.0)
 
 
 # Stakes and processes
@@ -165,11 +189,13 @@ def test_without_a_factor_the_sides_are_compared_as_they_are() -> None:
 
 
 def test_each_relation_is_bet_on_by_its_own_process() -> None:
-    assert type(bet(Le(X, Y), (0.0, 1.0), (0.0, 1.0), variance=1.0).process()) is MeanAtMostOne
-    assert type(bet(Eq(X, Y), (0.0, 1.0), (0.0, 1.0), variance=1.0).process()) is MeanZero
+    assert type(bet(Le(X, Y), (0.0, 1.0), (0.0, 1.0)).process()) is MeanAtMostOne
+    assert type(bet(Le(X, Y), (0.0, 1.0), (0.0, 1.0), spread=(1.0, 0.0)).process()) is MeanAtMostZero
+    assert type(bet(Eq(X, Y), (0.0, 1.0), (0.0, 1.0), spread=(1.0, 0.0)).process()) is MeanZero
     assert type(bet(Eq(X, Y), (0.0, 1.0), (0.0, 1.0)).process()) is BoundedMeanZero
-    # A variance of zero is no scale to bet on.
-    assert type(bet(Eq(X, Y), (0.0, 1.0), (0.0, 1.0), variance=0.0).process()) is BoundedMeanZero
+    # The standard deviations of both sides add up, that of the larger one times the factor.
+    joint, alone = bet(Eq(X, Y), (0.0, 1.0), (0.0, 1.0), spread=(1.0, 0.5)).process(2.0), MeanZero(4.0)
+    assert joint.update([0.5, 3.0, -1.0]) == alone.update([0.5, 3.0, -1.0])
 
 
 def takes(process: EProcess, draw: float) -> bool:

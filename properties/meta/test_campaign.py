@@ -205,14 +205,14 @@ def test_wrong_versions_and_faults_replay_too() -> None:
 def test_a_wrong_version_is_not_judged_again_once_it_fell(monkeypatch: pytest.MonkeyPatch) -> None:
     judged: list[tuple[str, Verdict]] = []
     names = {relation: name for name, relation in BELOW.versions.items()}
-    judge = Trial.judge
+    weigh = Trial.weigh
 
     def counted(trial: Trial, claim: Claim) -> Judgement:
-        found = judge(trial, claim)
+        found = weigh(trial, claim)
         judged.append((names.get(claim.relation, "itself"), found.verdict))
         return found
 
-    monkeypatch.setattr(Trial, "judge", counted)
+    monkeypatch.setattr(Trial, "weigh", counted)
     experiment = experiment_of("smoothness/soft-clip")
     listed = next(x for x in catalogue() if x.claim is BELOW)
     bench = Bench(QUICK, Docket((listed,), (experiment,)), experiment)

@@ -58,6 +58,8 @@ def test_a_run_does_not_differ_from_itself(summary: dict[str, Any]) -> None:
     ("edit", "what", "worse"),
     [
         (lambda s: sharp(s).update(verdict="refuted"), "verdict", True),
+        (lambda s: sharp(s).update(verdict="inconsistent"), "verdict", True),
+        (lambda s: fallen(s).update(verdict="inconsistent"), "verdict", False),
         (lambda s: sharp(s).update(statement="a <= b/2"), "formula", False),
         (lambda s: sharp(s).update(standing="conjecture"), "standing", False),
         (lambda s: sharp(s)["sharpest"].update(ratio=0.25), "sharpest ratio", True),
@@ -83,7 +85,7 @@ def added(claim: dict[str, Any], summary: dict[str, Any]) -> None:
 
 
 def test_a_new_claim_is_a_loss_only_where_it_is_refuted(summary: dict[str, Any]) -> None:
-    for verdict, worse in (("supported", False), ("not judged", True), ("refuted", True)):
+    for verdict, worse in (("supported", False), ("not judged", True), ("inconsistent", True), ("refuted", True)):
         fresh = {**sharp(summary), "part": "fresh", "verdict": verdict}
         (change,) = changed(summary, partial(added, fresh))
         assert (change.name, change.what, change.worse) == (f"{SHARP}/fresh", "new", worse)

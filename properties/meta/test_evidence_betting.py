@@ -25,6 +25,7 @@ from elbound.properties.evidence.betting import (
     EProcess,
     MeanAtLeast,
     MeanAtMostOne,
+    MeanAtMostZero,
     MeanZero,
     MixtureOfProducts,
     arcsine_bets,
@@ -162,6 +163,7 @@ LEVELS: list[tuple[str, Callable[[], EProcess], Callable[[np.random.Generator, i
     ("kappa 3 extremal", lambda: MeanAtLeast(1.0, kappa=3.0), kappa_extremal),
     ("kappa 2 exponential", lambda: MeanAtLeast(1.0, kappa=2.0), lambda rng, n: rng.exponential(size=n)),
     ("top 2", lambda: MeanAtLeast(1.0, top=2.0), lambda rng, n: fair_sign(rng.random(n))),
+    ("mean at most zero", lambda: MeanAtMostZero(1.0), lambda rng, n: rng.exponential(size=n) - 1),
     ("centred exponential", lambda: MeanZero(1.0), lambda rng, n: rng.exponential(size=n) - 1),
     ("skewed signs", lambda: BoundedMeanZero(-1 / 3, 3.0), skewed_signs),
 ]
@@ -223,6 +225,16 @@ def test_each_bet_on_a_zero_mean_is_an_e_variable_on_two_point_laws(low: float, 
     masses = centred(-low, high, 0.0)
     assert is_e_variable(MeanZero(low * high), [-low, high], masses)
     assert is_e_variable(BoundedMeanZero(-low, high), [-low, high], masses)
+
+
+@quiet
+@given(st.floats(1e-3, 1e3), st.floats(1e-3, 1e3), st.floats(0.0, 1e3))
+def test_each_one_sided_bet_by_a_variance_is_an_e_variable_also_where_the_mean_is_negative(
+    low: float, high: float, down: float
+) -> None:
+    """Two points of variance low * high about a mean of -down: the second moment may be far above the variance."""
+    masses = centred(-low, high, 0.0)
+    assert is_e_variable(MeanAtMostZero(low * high), [-low - down, high - down], masses)
 
 
 class FixedBet(MixtureOfProducts):

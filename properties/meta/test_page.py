@@ -106,6 +106,31 @@ def test_the_page_opens_with_the_outcome_in_words_and_every_verdict_appears(whol
     assert "the noise-averaged output" in read.text
 
 
+def test_a_rate_shows_its_slopes_and_a_verdict_on_few_configurations_how_few() -> None:
+    rate = synthetic.entry("a/rate", rate=True, wrong=[], faults=[])
+    shown: dict[str, Any] = {
+        "verdict": Verdict.INCONSISTENT,
+        "left": 0.25,
+        "right": -0.5,
+        "ratio": None,
+        "certified_ratio": None,
+    }
+    rows = [synthetic.row("a/rate", slopes=(0.125, 0.375), reason="slope inconsistent (approximate)", **shown)]
+    text = page(rows, [rate], {})
+    assert_sound(text)
+    read = " ".join(Reader(text).text.split())
+    for expected in ("slope 0.25 measured, −0.5 claimed", "Measured slope", "Local slopes", "0.125, 0.375", "Witness"):
+        assert expected in read
+    assert 'class="v inconsistent"' in text
+    assert "1 rate compared with measured slopes: 1 inconsistent." in read
+    bound = synthetic.entry("a/bound", wrong=[], faults=[])
+    outside = [synthetic.row("a/bound", 9, verdict=Verdict.ASSUMPTION_NOT_MET)]
+    few = page([synthetic.row("a/bound"), *outside], [bound], {})
+    assert 'on 1 configuration: 1 exact; 1 outside the assumptions</span> <span class="v vacuous">few</span>' in few
+    many = page([*(synthetic.row("a/bound", j) for j in range(10)), *outside], [bound], {})
+    assert '<span class="v vacuous">few</span></p>' not in many
+
+
 def test_every_claim_has_a_section_an_overview_line_and_a_replay_command(whole: str) -> None:
     read = Reader(whole)
     for entry in synthetic.entries():

@@ -117,7 +117,7 @@ def test_an_entry_comes_back_from_json_and_names_what_must_fall() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"verdict": "true"}, "must be one of supported, consistent, refuted, assumption not met, error"),
+        ({"verdict": "true"}, "must be one of supported, consistent, refuted, inconsistent, assumption not met, error"),
         ({"left": "0.5"}, "Row field left: must be a number"),
         ({"left": True}, "Row field left: must be a number"),
         ({"left": 10**400}, "range of a double"),

@@ -16,14 +16,17 @@ from elbound.reports.row import Entry, Row, Verdict
 from elbound.reports.summary import (
     exit_code,
     fell,
+    few,
     headline,
+    is_loose,
+    is_vacuous,
     smallest_of,
     strongest_of,
     summarise,
     verdict_of,
     write_summary,
 )
-from elbound.reports.table import Progress, show
+from elbound.reports.table import Progress, details, show
 
 SHARP = "descent/sgd-sharp"
 
@@ -53,7 +56,7 @@ def test_the_summary_has_exactly_the_names_of_schema_1(summary: dict[str, Any]) 
     for claim in summary["claims"]:
         assert " ".join(claim) == (
             "key part setting statement latex standing source verdict basis vacuous configurations instances"
-            " sharpest mutants data witness loose where symbolic place"
+            " sharpest rate undecided mutants data witness loose where symbolic place"
         )
         assert list(claim["configurations"]) == [str(verdict) for verdict in Verdict]
         assert claim["sharpest"].keys() == {"ratio", "certified_ratio", "at"}
@@ -73,6 +76,8 @@ def test_the_summary_has_exactly_the_names_of_schema_1(summary: dict[str, Any]) 
         (judged(Verdict.SUPPORTED, Verdict.ASSUMPTION_NOT_MET), "supported"),
         (judged(Verdict.SUPPORTED, Verdict.CONSISTENT), "consistent"),
         (judged(Verdict.SUPPORTED, Verdict.CONSISTENT, Verdict.REFUTED, Verdict.ERROR), "refuted"),
+        (judged(Verdict.CONSISTENT, Verdict.INCONSISTENT), "inconsistent"),
+        (judged(Verdict.INCONSISTENT, Verdict.REFUTED), "refuted"),
     ],
 )
 def test_the_verdict_of_a_claim_follows_from_its_rows(rows: list[Row], verdict: str) -> None:
@@ -85,7 +90,7 @@ def test_wrong_versions_do_not_touch_the_verdict_and_are_killed_only_by_a_refute
     sharp = claim_of(summary, SHARP)
     assert sharp["verdict"] == "supported"
     assert sharp["configurations"] == Counter(
-        {"supported": 41, "assumption not met": 1, "consistent": 0, "refuted": 0, "error": 0}
+        {"supported": 41, "assumption not met": 1, "consistent": 0, "refuted": 0, "inconsistent": 0, "error": 0}
     )
     assert [m["name"] for m in sharp["mutants"]["named"]] == [
         "2 percent less",
@@ -286,6 +291,122 @@ def test_progress_counts_tasks_and_tells_what_was_not_asked_for(terminal: bool) 
     assert text.count("refuted: a (") == 1
     assert "refuted: a wrong: half" not in text
     if not terminal:
-        assert "4/40 tasks: 4 refuted, 4 supported" in text
-        assert "40/40 tasks: 40 refuted, 40 supported" in text
+        assert "4/40 tasks: 4 refuted as it must be, 4 supported" in text
+        assert "40/40 tasks: 40 refuted as it must be, 40 supported" in text
         assert len(text.splitlines()) == 10 + 1
+
+
+# Rates
+
+
+def rate_rows(*slopes: float) -> list[Row]:
+    """A rate claimed to be -1/2, measured at these slopes."""
+    return [
+        synthetic.row(
+            "a/rate",
+            j,
+            verdict=Verdict.CONSISTENT if abs(slope + 0.5) < 0.05 else Verdict.INCONSISTENT,
+            basis="",
+            left=slope,
+            right=-0.5,
+            ratio=None,
+            certified_ratio=None,
+            slopes=(slope - 0.01, slope),
+        )
+        for j, slope in enumerate(slopes)
+    ]
+
+
+def of_rates(*slopes: float) -> dict[str, Any]:
+    rate = synthetic.entry("a/rate", rate=True, wrong=[], faults=[])
+    bound = synthetic.entry("a/bound", wrong=[], faults=[])
+    return summarise([*rate_rows(*slopes), synthetic.row("a/bound")], [rate, bound], {})
+
+
+def test_rates_are_counted_apart_from_what_is_judged() -> None:
+    assert headline(of_rates(-0.5, -0.48)) == (
+        "1 claim judged on 1 configuration: none refuted; 1 rate compared with measured slopes: none inconsistent."
+    )
+    alone = summarise(rate_rows(-0.5), [synthetic.entry("a/rate", rate=True, wrong=[], faults=[])], {})
+    assert headline(alone) == "1 rate compared with measured slopes: none inconsistent."
+
+
+def test_a_rate_that_slopes_contradict_fails_in_its_own_words_and_with_a_witness() -> None:
+    summary = of_rates(-0.5, 0.5, -0.2)
+    claim = claim_of(summary, "a/rate")
+    assert claim["verdict"] == "inconsistent"
+    assert exit_code(summary) == 1
+    assert headline(summary).endswith("1 rate compared with measured slopes: 1 inconsistent.")
+    assert claim["rate"]["measured"] == claim["witness"]["strongest"]["left"] == 0.5
+    assert claim["rate"]["claimed"] == -0.5
+    assert claim["rate"]["slopes"] == [0.49, 0.5]
+    assert exit_code(of_rates(-0.5)) == 0
+    console = Printed()
+    show(summary, console, "page")
+    assert "inconsistent, slope 0.5 measured, -0.5 claimed" in console.text
+    assert console.text.count("refuted") == 1, "of the bound alone: none refuted"
+
+
+def test_a_wrong_version_or_a_finding_that_is_a_rate_falls_when_slopes_contradict_it() -> None:
+    assert fell("wrong: x", rate_rows(0.5))
+    assert not fell("wrong: x", rate_rows(-0.5))
+
+
+# Witnesses and how many configurations
+
+
+def test_the_strongest_witness_is_the_one_whose_sides_are_surely_farthest_apart() -> None:
+    def refuted(index: int, left: float, right: float, origin: str = "random", error: float = 1e-15) -> Row:
+        given = {"left": left, "right": right, "error": error, "ratio": left / right, "certified_ratio": left / right}
+        return synthetic.row("a", index, verdict=Verdict.REFUTED, origin=origin, **given)
+
+    barely, clearly = refuted(0, 0.99001, 0.99, "shrunk"), refuted(1, 3.0, 1.0)
+    far_below, blurred = refuted(2, 0.001, 1.0), refuted(3, 30.0, 1.0, error=29.0)
+    assert strongest_of([barely, clearly, blurred]) is clearly
+    # Of an equality a ratio far below one is as strong as one far above.
+    assert strongest_of([barely, clearly, far_below]) is far_below
+    assert smallest_of([clearly, barely]) is barely
+    summary = summarise([barely, clearly], [synthetic.entry("a", wrong=[], faults=[])], {})
+    said = "\n".join(details(summary["claims"][0], "own.py"))
+    assert "smallest witness: left 0.99001, right 0.99, ratio 1 + 1e-05" in said
+    assert "strongest witness: left 3, right 1, ratio 3" in said
+    assert said.count("elbound replay") == 2
+    alone = summarise([clearly], [synthetic.entry("a", wrong=[], faults=[])], {})["claims"][0]
+    (line,) = (line for line in details(alone, "own.py") if "witness" in line)
+    assert line.startswith("  witness: left 3")
+
+
+def test_a_verdict_that_rests_on_few_configurations_says_on_how_many() -> None:
+    def of(judged_rows: int, outside: int) -> dict[str, Any]:
+        rows = [synthetic.row("a", j) for j in range(judged_rows)]
+        rows += [synthetic.row("a", 100 + j, verdict=Verdict.ASSUMPTION_NOT_MET) for j in range(outside)]
+        return summarise(rows, [synthetic.entry("a", wrong=[], faults=[])], {})
+
+    assert few(of(6, 19)["claims"][0]) == ("supported on 6 configurations only; 19 were outside the assumptions")
+    assert few(of(1, 1)["claims"][0]) == "supported on 1 configuration only; 1 was outside the assumptions"
+    assert few(of(9, 0)["claims"][0]) == "supported on 9 configurations only"
+    assert few(of(10, 500)["claims"][0]) == ""
+    assert few(of(0, 5)["claims"][0]) == ""
+
+
+@pytest.mark.parametrize(
+    ("reaches", "weakness"),
+    [
+        ((0.3, 0.49), "loose"),
+        ((0.3, 0.51), ""),
+        ((0.3, None), "loose"),
+        ((1e-7, 0.0), "vacuous"),
+        ((1e-7, 0.3), "loose"),
+        ((None,), ""),
+        ((), ""),
+    ],
+)
+def test_loose_and_vacuous_are_asked_of_what_does_not_depend_on_the_writing(
+    reaches: tuple[float | None, ...], weakness: str
+) -> None:
+    # The ratio of the sides as written says the opposite each time, and plays no part.
+    rows = [
+        synthetic.row("a", j, reach=reach, ratio=1e-9 if weakness == "" else 0.99) for j, reach in enumerate(reaches)
+    ]
+    assert is_vacuous(rows) == (weakness == "vacuous")
+    assert is_loose(rows) == (weakness == "loose")

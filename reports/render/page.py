@@ -20,16 +20,19 @@ from elbound.reports.ledger import Ledger
 from elbound.reports.place import Place, places_of
 from elbound.reports.power import FAMILIES, score, tally, tried
 from elbound.reports.render import plots
-from elbound.reports.row import Entry, Row, Verdict
+from elbound.reports.row import CONTRADICTED, Entry, Row, Verdict
 from elbound.reports.summary import (
+    FEW,
     condense,
     facts,
+    farthest_of,
     fell,
     group,
     headline,
     instances_of,
     is_loose,
     is_vacuous,
+    outside_of,
     sharpest_of,
     smallest_of,
     strongest_of,
@@ -236,14 +239,14 @@ def _view(entry: Entry, versions: Mapping[str, Sequence[Row]], papers: Mapping[s
     where = anchor(entry.name)
     verdict = verdict_of(rows)
     bases = Counter(row.basis for row in judged if row.basis)
-    places = places_of(entry, rows) if verdict != Verdict.REFUTED else []
+    places = places_of(entry, rows) if verdict not in CONTRADICTED else []
     named = [_version(name, versions.get(name, [])) for name in versions_of(entry, versions)]
     return {
         "entry": entry,
         "anchor": where,
         "papers": sorted({papers[said["sentence"]] for said in entry.papers if said["sentence"] in papers}),
         "verdict": verdict,
-        "as_it_must": entry.kind == "finding" and verdict == Verdict.REFUTED,
+        "as_it_must": entry.kind == "finding" and verdict in CONTRADICTED,
         "vacuous": sum(row.vacuous for row in judged),
         "judged": len(judged),
         "counts": [(str(v), n) for v in Verdict if (n := sum(row.verdict is v for row in rows))],
@@ -258,8 +261,15 @@ def _view(entry: Entry, versions: Mapping[str, Sequence[Row]], papers: Mapping[s
         "reasons": _reasons(versions),
         "figures": [*_figures(where, rows), *_comparisons(where, places)],
         "places": places,
-        "weak": "vacuous" if is_vacuous(judged) else "loose" if is_loose(judged) and verdict != Verdict.REFUTED else "",
+        "weak": _weakness(judged) if verdict not in CONTRADICTED else "",
+        "outside": outside_of(rows),
+        "few": 0 < len(judged) < FEW and verdict not in CONTRADICTED,
+        "rate": farthest_of(rows) if entry.rate else None,
     }
+
+
+def _weakness(judged: Sequence[Row]) -> str:
+    return "vacuous" if is_vacuous(judged) else "loose" if is_loose(judged) else ""
 
 
 def _heat(views: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

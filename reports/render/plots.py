@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup, escape
 
-from elbound.reports.row import Row, Verdict
+from elbound.reports.row import Row
 
 WIDTH, HEIGHT = 380, 250
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 14, 44
@@ -173,8 +173,8 @@ def scatter(identity: str, rows: Sequence[Row]) -> Figure | None:
     sides = [side for _, p, q in shown for side in (p, q)]
     x, y = _axes(sides, sides, log=(True, True))  # one range for both, so that the line of equality is a diagonal
     body = f'<path class="one" d="{_path([(x.start, y.start), (x.stop, y.stop)])}"/>'
-    fell = [(x.at(p), y.at(q)) for row, p, q in shown if row.verdict is Verdict.REFUTED]
-    held = [(x.at(p), y.at(q)) for row, p, q in shown if row.verdict is not Verdict.REFUTED]
+    fell = [(x.at(p), y.at(q)) for row, p, q in shown if row.contradicted]
+    held = [(x.at(p), y.at(q)) for row, p, q in shown if not row.contradicted]
     body += f'<path class="dot" d="{"".join(f"M{_px(p)} {_px(q)}h0" for p, q in held)}"/>' if held else ""
     body += f'<path class="cross" d="{"".join(map(_cross, fell))}"/>' if fell else ""
     described = f"{len(held)} dots, and {len(fell)} crosses for refuted configurations, with the line of equality."
@@ -224,7 +224,7 @@ def _thin(drawn: Sequence[Point]) -> list[Point]:
 
     def rank(point: Point) -> tuple[bool, float, str]:
         row = point[0]
-        return (row.verdict is not Verdict.REFUTED, -(row.ratio or 0.0), row.identity)
+        return (not row.contradicted, -(row.ratio or 0.0), row.identity)
 
     ranked = sorted(drawn, key=rank)
     if len(ranked) <= POINTS:
