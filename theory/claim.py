@@ -16,11 +16,11 @@ from elbound.theory.symbols import ALPHABET, LATEX
 class Standing(enum.StrEnum):
     """What vouches for a claim.
 
-    Proved: a proof stands beside it. Identity: an equality that follows from the definitions of the model as trained or
-    sampled. Identity of the code: it holds at any weights by algebra, so it checks the implementation and is no evidence
-    for a paper's sentence. Asymptotic: proved for a limit. Measured: a regularity that was observed and holds on what is
-    searched here, without a proof. Recalled: known to us from the literature, not read again. Reconstructed: our best
-    reading of a statement that we have not seen in full. Conjecture: none of these.
+    Proved: a proof stands beside it. Identity: an equality that follows from the definitions of the model as trained
+    or sampled. Identity of the code: it holds at any weights by algebra, so it checks the implementation and is no
+    evidence for a paper's sentence. Asymptotic: proved for a limit. Measured: a regularity that was observed and holds
+    on what is searched here, without a proof. Recalled: known to us from the literature, not read again.
+    Reconstructed: our best reading of a statement that we have not seen in full. Conjecture: none of these.
     """
 
     PROVED = "proved"
