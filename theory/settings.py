@@ -414,7 +414,7 @@ QUADRATIC_INTEGRAND = Setting(
 BETA_SWEEP = Setting(
     "beta-sweep",
     "one Linear VAE, its weights and data, at the betas j beta / 3 for j = 0, 1, 2, 3",
-    parameters=(d, beta, sigma_x2, lam, D_max, tr_S, tr_D, tr_GD, tr_GDG),
+    parameters=(d, k, beta, sigma_x2, lam_i, D_i, tr_S, tr_D, tr_GD, tr_GDG),
     observables=(s1_beta, s2_beta, s2_sampled, hessian_beta, F_beta, F_unit, gain),
 )
 
