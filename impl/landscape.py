@@ -58,13 +58,13 @@ class Certified:
 def certified(optimum: Optimum) -> Certified:
     """The point after a few Newton steps in the weights, with its decoder's distance to a local minimiser's.
 
-    In U = W S^(1/2) and V the fit is |S^(1/2) - V U|^2, so the third derivative along a unit direction is
-    6 <A, B> / sigma_x2 with A = dV U + V dU and B = dV dU: at most M = 3 r / sigma_x2 where (U, V) has norm r. Let g be
-    the gradient's norm and mu the least curvature. If M rho <= mu / 2 in a ball of radius rho = 4 g / mu, the curvature
-    there is mu / 2 and the least point lies within 2 g / mu. All this holds as well on what is orthogonal to motions that
-    leave the objective as it is: rotations of latent axes with equal encoder variances, and of the data's eigenvectors
-    with equal eigenvalues. The gradient is orthogonal to these motions everywhere, so a stationary point there is one of
-    the whole if the motions' directions turn by less than a right angle in between. Own derivation.
+    In U = W S^(1/2) and V the fit is |S^(1/2) - V U|^2, so the third derivative along a unit direction is 6 <A, B> /
+    sigma_x2 with A = dV U + V dU and B = dV dU: at most M = 3 r / sigma_x2 where (U, V) has norm r. Let g be the
+    gradient's norm and mu the least curvature. If M rho <= mu / 2 in a ball of radius rho = 4 g / mu, the curvature
+    there is mu / 2 and the least point lies within 2 g / mu. All this holds as well on what is orthogonal to motions
+    that leave the objective as it is: rotations of latent axes with equal encoder variances, and of the data's
+    eigenvectors with equal eigenvalues. The gradient is orthogonal to these motions everywhere, so a stationary point
+    there is one of the whole if the motions' directions turn by less than a right angle in between. Own derivation.
     """
     view = _Scaled.of(optimum.problem)
     point = view.inside(optimum.weights)
