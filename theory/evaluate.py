@@ -52,8 +52,12 @@ class LogGap(Function):  # type: ignore[misc]
         return Rational(1, 2) if y == 1 else None
 
     def _eval_evalf(self, prec: int) -> Expr:
-        (y,) = self.args
-        return ((y - 1 - log(y)) / (y - 1) ** 2)._eval_evalf(prec)
+        return self.quotient(self.args[0])._eval_evalf(prec)
+
+    @staticmethod
+    def quotient(y: Expr) -> Expr:
+        """The form that holds away from y = 1."""
+        return (y - 1 - log(y)) / (y - 1) ** 2
 
     def fdiff(self, _: int = 1) -> Expr:
         """h'(y), by the quotient rule; it has no form without a quotient of zeros at y = 1."""

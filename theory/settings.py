@@ -198,11 +198,13 @@ from elbound.theory.symbols import (
     n_sign,
     offset,
     offset2,
+    omega_e,
     operator_deviation,
     order,
     order_frozen,
     order_shared,
     p,
+    phase_c,
     phi_1,
     phi_2,
     phi_h,
@@ -407,6 +409,14 @@ QUADRATIC_INTEGRAND = Setting(
     "quadratic-integrand",
     "the same for a quadratic integrand c_0 + b.e + e^T A e - tr A of the noise e",
     parameters=(D_j, c_0, b_j, A_jj, h2, dh2),
+    observables=(),
+    refines=SCORE_AND_PATHWISE,
+)
+
+OSCILLATING_INTEGRAND = Setting(
+    "oscillating-integrand",
+    "the same for h = cos(omega e + phase), encoder variance one",
+    parameters=(omega_e, phase_c),
     observables=(),
     refines=SCORE_AND_PATHWISE,
 )

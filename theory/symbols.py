@@ -117,6 +117,8 @@ s2_landing = quantity(
 )
 v_score = quantity("v_score", "variance of the score-function gradient in one mean coordinate", nonnegative=True)
 v_path = quantity("v_path", "variance of the pathwise gradient in one mean coordinate", nonnegative=True)
+omega_e = quantity("omega_e", "frequency of an oscillating integrand in the noise", r"\omega", nonnegative=True)
+phase_c = quantity("phase_c", "cosine of twice the phase of an oscillating integrand", r"\cos2\varphi", real=True)
 D_j = quantity("D_j", "encoder's variance in one latent coordinate")
 c_0 = quantity("c_0", "mean of the integrand under the encoder", real=True)
 b_j = quantity("b_j", "linear coefficient of the integrand in one noise coordinate", real=True)

@@ -6,8 +6,8 @@ The encoder-weight gradient of one datum x and one latent sample is affine in th
     sampled KL:               M = G / sigma_x2 + beta I,
     sampled, no score term:   M = G / sigma_x2 + beta I - beta D^-1  =  beta (Sigma^-1 - D^-1),
 
-with Sigma the tempered posterior covariance (I + G / (beta sigma_x2))^-1. The last ("sticking the landing", Roeder et al. 2017) is
-noiseless if and only if D = Sigma; the first never is unless the decoder is zero.
+with Sigma the tempered posterior covariance (I + G / (beta sigma_x2))^-1. The last ("sticking the landing", Roeder et
+al. 2017) is noiseless if and only if D = Sigma; the first never is unless the decoder is zero.
 
 Units: nats^2 per squared unit of the weights.
 """

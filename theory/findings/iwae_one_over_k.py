@@ -1,9 +1,9 @@
 """Commonly stated: the gap of the importance-weighted bound is O(1/K).
 
-So says the abstract of Nowozin 2018, whose expansion asks for finite moments of the weight; it is commonly read without
-that condition. In a finite form: K gap_K at K = 2^20 is at most four times its value at K = 2^10. False when the encoder's variance is
-below half of the posterior's: the weights then have no variance and the gap decays like K^(-P/(Q - P)) up to logs,
-with P and Q the precisions of posterior and encoder.
+So says the abstract of Nowozin 2018, whose expansion asks for finite moments of the weight; it is commonly read
+without that condition. In a finite form: K gap_K at K = 2^20 is at most four times its value at K = 2^10. False when
+the encoder's variance is below half of the posterior's: the weights then have no variance and the gap decays like
+K^(-P/(Q - P)) up to logs, with P and Q the precisions of posterior and encoder.
 
 Units: nats.
 """

@@ -1,9 +1,9 @@
 """Commonly stated: the noise of the stochastic gradient is of order 1/(BK) in batch size B and latent samples K.
 
 A common reading of bounds that divide one variance by BK; whoever names the variance of one datum's gradient as well
-does not state it. In a finite form, for one datum: the variance with K = 16 latent samples is at most four times 1/16 of
-the variance with one. False: latent samples average out only the part s2/(BK); the part s1/B from the choice of data
-stays.
+does not state it. In a finite form, for one datum: the variance with K = 16 latent samples is at most four times 1/16
+of the variance with one. False: latent samples average out only the part s2/(BK); the part s1/B from the choice of
+data stays.
 
 Units: nats^2 per squared unit of the weights.
 """

@@ -10,8 +10,8 @@ With the variances learned, the last two sums become (beta/2) sum_{i <= min(k, d
 rho_i = max(1, lam_i / (beta sigma_x2)). A latent coordinate is used only above a threshold that grows with beta: what
 falls below is posterior collapse. For beta > 0 the infimum is attained.
 
-At beta = 1 with learned variances this is the likelihood of probabilistic PCA (Tipping and Bishop 1999), which the linear
-VAE attains (Lucas et al. 2019); fixed variances and other beta are derived here.
+At beta = 1 with learned variances this is the likelihood of probabilistic PCA (Tipping and Bishop 1999), which the
+linear VAE attains (Lucas et al. 2019); fixed variances and other beta are derived here.
 
 Units: nats.
 """

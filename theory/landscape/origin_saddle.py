@@ -8,8 +8,8 @@ axes, into blocks [[beta lam_i, -lam_i / sigma_x2], [-lam_i / sigma_x2, D_j / si
 with D = min_j D_j; in the saddle case it is e(lam_1). A bound on the squared gradient says nothing about leaving this
 point of full posterior collapse. With learned variances the same holds at their stationary value D = 1.
 
-Lucas et al. 2019 tell by the data's eigenvalues which stationary points of the linear VAE are saddles; the constants here
-are derived.
+Lucas et al. 2019 tell by the data's eigenvalues which stationary points of the linear VAE are saddles; the constants
+here are derived.
 
 Units: nats per squared unit of the weights.
 """
