@@ -77,7 +77,8 @@ class FiniteIWAE:
         z = theta[0] * x + self.encoder_variance**0.5 * noise
         constant = log(self.encoder_variance / (2 * pi * self.noise_variance))
         fit: Tensor = (x - theta[1] * z).square() / self.noise_variance
-        return (noise.square() + constant - z.square() - fit) / 2
+        log_weight: Tensor = (noise.square() + constant - z.square() - fit) / 2
+        return log_weight
 
     def log_weight_slopes(self, theta: Float[Tensor, "2 R"]) -> Float[Tensor, "2 S N R"]:
         """Gradient of log w by (W, V)."""
@@ -124,9 +125,12 @@ class FiniteIWAE:
 
     def hessian(self, theta: Float[Tensor, "2 R"]) -> Float[Tensor, "2 2 R"]:
         """Hessian of F_K, by automatic differentiation of the objective, twice."""
+
         # Reverse mode twice: forward mode loads a compiler first.
-        second = jacrev(grad(lambda point: self.objective(point[:, None])[0]))
-        found: Tensor = vmap(second, 1, 2)(theta)
+        def at(point: Tensor) -> Tensor:
+            return self.objective(point[:, None])[0]
+
+        found: Tensor = vmap(jacrev(grad(at)), 1, 2)(theta)
         return found
 
     def noise_parts(self, theta: Float[Tensor, "2 R"]) -> tuple[Float[Tensor, " R"], Float[Tensor, " R"]]:

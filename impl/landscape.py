@@ -113,11 +113,14 @@ class _Scaled:
 
     def gradient(self, point: Tensor) -> Tensor:
         found = self.problem.gradient(self.weights(point))
-        return self._chain.T @ torch.cat([part.flatten() for part in found])
+        flat: Tensor = torch.cat([part.flatten() for part in found])
+        scaled: Tensor = self._chain.T @ flat
+        return scaled
 
     def hessian(self, point: Tensor) -> Tensor:
         encoder, decoder = self.weights(point)
-        return self._chain.T @ self.problem.hessian(encoder[..., 0], decoder[..., 0]) @ self._chain
+        whole: Tensor = self._chain.T @ self.problem.hessian(encoder[..., 0], decoder[..., 0]) @ self._chain
+        return whole
 
     def distance(self, point: Tensor) -> float:
         """To the nearest local minimiser, as `certified` derives it; infinite where it derives none."""
@@ -163,7 +166,7 @@ class _Scaled:
         decoder_terms = ((1 + decoder * encoder) * encoder * top + float(wide) * decoder) / s
         smallest = float(self.roots.min()) if len(self.roots) else 1.0
         operations = self.problem.data_count + 2 * (self.problem.data_dim + self.problem.latent_dim) + 16
-        return EPS * operations * self.problem.data_dim**0.5 * (encoder_terms / smallest + decoder_terms)
+        return EPS * operations * math.sqrt(self.problem.data_dim) * (encoder_terms / smallest + decoder_terms)
 
 
 def _turns(values: Float[Tensor, " n"], tolerance: float) -> list[Float[Tensor, "n n"]]:

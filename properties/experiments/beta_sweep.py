@@ -89,19 +89,18 @@ class BetaSweep(Experiment):
         sampled = outcomes(problem, THREE_POINT, weights, divergence=sampled_divergence)["encoder"]
         unit = _with(problem, beta=1.0, noise_variance=(problem.beta or 1.0) * problem.noise_variance)
         judged = _with(problem, beta=problem.beta / 2) if fault else problem
+        values: dict[Any, Any] = {
+            symbols.s1_beta: At({j: split[0] for j, split in enumerate(splits)}),
+            symbols.s2_beta: At({j: split[1] for j, split in enumerate(splits)}),
+            symbols.s2_sampled: sampled.enclosed(sampled.parts()[1]),
+            symbols.hessian_beta: At({j: _hessian_norm(each, weights) for j, each in enumerate(sweep)}),
+            symbols.F_beta: _objective(judged, weights),
+            symbols.F_unit: _objective(unit, weights),
+        }
         # At beta = 0 no weights attain the infimum.
-        optimum = {symbols.gain: _gains(problem, c["seed"])} if problem.beta > 0 else {}
-        return Exact(
-            {
-                symbols.s1_beta: At({j: split[0] for j, split in enumerate(splits)}),
-                symbols.s2_beta: At({j: split[1] for j, split in enumerate(splits)}),
-                symbols.s2_sampled: sampled.enclosed(sampled.parts()[1]),
-                symbols.hessian_beta: At({j: _hessian_norm(each, weights) for j, each in enumerate(sweep)}),
-                symbols.F_beta: _objective(judged, weights),
-                symbols.F_unit: _objective(unit, weights),
-            }
-            | optimum
-        )
+        if problem.beta > 0:
+            values[symbols.gain] = _gains(problem, c["seed"])
+        return Exact(values)
 
 
 # Second moments 4 and 1 along the axes.
