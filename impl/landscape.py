@@ -109,7 +109,8 @@ class _Scaled:
         """The weights' derivative by (U, V): encoder entries row by row, then decoder entries."""
         k, d = self.problem.latent_dim, self.problem.data_dim
         encoder = torch.kron(torch.eye(k, dtype=self.roots.dtype), self.vectors / self.roots)
-        return torch.block_diag(encoder, torch.eye(d * k, dtype=self.roots.dtype))
+        whole: Tensor = torch.block_diag(encoder, torch.eye(d * k, dtype=self.roots.dtype))
+        return whole
 
     def gradient(self, point: Tensor) -> Tensor:
         found = self.problem.gradient(self.weights(point))
