@@ -108,7 +108,7 @@ class PosteriorPair:
         """Mean and variance of the self-normalised sum of normalised log-weights as a function of K; range as above."""
         P, Q = self.posterior_precision, self.proposal_precision
         ratio, shift = Q / P, self.mean_gap * sqrt(Q)
-        return RatioCurve(self, lambda z: _log_weight(z, ratio, shift), 1)
+        return RatioCurve(self, lambda z: log_weight_at(z, ratio, shift), 1)
 
     def gap(self, importance_samples: int) -> Gap:
         """gap_K = -E log of the mean of K weights; for several K take `gap_curve` once."""
@@ -441,7 +441,7 @@ def _gaussian_grid(pair: PosteriorPair) -> _Grid:
     ends = min(-radius, shift - radius * width), max(radius, shift + radius * width)
     half = np.arange(int(ends[0] / (2 * step)) - 1, int(ends[1] / (2 * step)) + 2)
     z = np.arange(2 * half[0], 2 * half[-1] + 1) * step
-    log_weights = _log_weight(z, ratio, shift)
+    log_weights = log_weight_at(z, ratio, shift)
     chances = step / sqrt(2 * pi) * np.exp(-(z**2) / 2)
     posterior = step / sqrt(2 * pi * ratio) * np.exp(-((z - shift) ** 2) / (2 * ratio))
     tail = float(erfc(radius / sqrt(2)))
@@ -449,7 +449,7 @@ def _gaussian_grid(pair: PosteriorPair) -> _Grid:
     return _Grid(z, (_Law(log_weights, chances, posterior, tail), coarse))
 
 
-def _log_weight(z: Vector, ratio: float, shift: float) -> Vector:
+def log_weight_at(z: Vector, ratio: float, shift: float) -> Vector:
     """log w at standardised noise z of the encoder, Q/P = ratio, dl sqrt(Q) = shift."""
     log_weight: Vector = (-((z - shift) ** 2) / ratio + z**2 - log(ratio)) / 2
     return log_weight

@@ -6,16 +6,16 @@ a surrogate of the Gaussian bound, bounded gradients included. Weights theta = (
 the last.
 """
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations_with_replacement
-from math import factorial, inf, log, pi, prod
+from math import inf, log, pi
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+from torch.func import grad, jacrev, vmap
 
+from elbound.impl.draws import unordered
 from elbound.impl.noise import Law
 
 CURVATURE = 48 / (25 * 5**0.5)
@@ -46,18 +46,18 @@ class FiniteIWAE:
             raise ValueError(f"law is {self.law.name}; allowed: one of finite support")
 
     @cached_property
+    def _unordered(self) -> tuple[Int64[Tensor, "E K"], Float[Tensor, " E"]]:
+        return unordered(self.law.weights, self.importance_samples)
+
+    @property
     def draws(self) -> Int64[Tensor, "E K"]:
         """Every unordered draw of K noise values, by index into the support."""
-        return torch.tensor(list(combinations_with_replacement(range(len(self.law.support)), self.importance_samples)))
+        return self._unordered[0]
 
-    @cached_property
+    @property
     def chances(self) -> Float[Tensor, " E"]:
         """Probabilities of the unordered draws: multinomial."""
-        found = []
-        for draw in self.draws.tolist():
-            orders = factorial(len(draw)) // prod(map(factorial, Counter(draw).values()))
-            found.append(orders * prod(self.law.weights[j] for j in draw))
-        return torch.tensor(found, dtype=torch.float64)
+        return self._unordered[1]
 
     @property
     def noise(self) -> Float[Tensor, " S"]:
@@ -70,9 +70,15 @@ class FiniteIWAE:
 
     def log_weights(self, theta: Float[Tensor, "2 R"]) -> Float[Tensor, "S N R"]:
         """log w for each noise value, datum and replicate."""
-        z, residual = self._latent(theta)
+        return self._log_weight(theta, self.data[:, None], self.noise[:, None, None])
+
+    def _log_weight(self, theta: Tensor, x: Tensor, noise: Tensor) -> Tensor:
+        """log p(x, z) - log N(z; W x, D) at z = W x + sqrt(D) eps; the shapes broadcast."""
+        z = theta[0] * x + self.encoder_variance**0.5 * noise
         constant = log(self.encoder_variance / (2 * pi * self.noise_variance))
-        return (self.noise[:, None, None].square() + constant - z.square() - residual**2 / self.noise_variance) / 2
+        fit: Tensor = (x - theta[1] * z).square() / self.noise_variance
+        log_weight: Tensor = (noise.square() + constant - z.square() - fit) / 2
+        return log_weight
 
     def log_weight_slopes(self, theta: Float[Tensor, "2 R"]) -> Float[Tensor, "2 S N R"]:
         """Gradient of log w by (W, V)."""
@@ -105,13 +111,27 @@ class FiniteIWAE:
         """Expectation over draw and datum."""
         return torch.einsum("e,cenr->cr", self.chances, values) / len(self.data)
 
+    def minibatch_gradients(
+        self, theta: Float[Tensor, "2 1"], indices: Int64[Tensor, "B R"], noise: Float[Tensor, "B K R"]
+    ) -> Float[Tensor, "2 R"]:
+        """Gradient of minus the batch mean of log (1/K) sum_k w_k: automatic, one minibatch for each replicate."""
+
+        def loss(each: Tensor) -> Tensor:
+            logs = self._log_weight(each, self.data[indices][:, None], noise)
+            return -torch.logsumexp(logs, 1).mean(0).sum()
+
+        found: Tensor = grad(loss)(theta.expand(-1, indices.shape[1]))
+        return found
+
     def hessian(self, theta: Float[Tensor, "2 R"]) -> Float[Tensor, "2 2 R"]:
-        """Hessian of F_K: -(mean of the log-weights' Hessians + covariance of their gradients) under w~."""
-        share, slopes = self._normalised(theta), self.log_weight_slopes(theta)[:, self.draws]
-        centred = slopes - (share * slopes).sum(2, keepdim=True)
-        spread = torch.einsum("eknr,aeknr,beknr->abenr", share, centred, centred)
-        bent = (share * self.log_weight_curvatures(theta)[:, :, self.draws]).sum(3)
-        return -torch.einsum("e,abenr->abr", self.chances, spread + bent) / len(self.data)
+        """Hessian of F_K, by automatic differentiation of the objective, twice."""
+
+        # Reverse mode twice: forward mode loads a compiler first.
+        def at(point: Tensor) -> Tensor:
+            return self.objective(point[:, None])[0]
+
+        found: Tensor = vmap(jacrev(grad(at)), 1, 2)(theta)
+        return found
 
     def noise_parts(self, theta: Float[Tensor, "2 R"]) -> tuple[Float[Tensor, " R"], Float[Tensor, " R"]]:
         """(s1(K), s2(K)): variance due to the choice of one datum, and due to its K latent samples."""
@@ -170,6 +190,11 @@ class ClippedIWAE:
         weights, found = self.clip(theta), self.problem.gradients(self.clip(theta))
         along = (found * weights[:, None, None]).sum(0) / self.radius**2
         return (found - weights[:, None, None] * along) / self._stretch(theta)
+
+    def slope(self, theta: Float[Tensor, "2 R"]) -> Float[Tensor, "2 R"]:
+        """Gradient of F_K(Phi(theta)), by automatic differentiation of the objective."""
+        found: Tensor = grad(lambda each: self.objective(each).sum())(theta)
+        return found
 
     def _stretch(self, theta: Float[Tensor, "2 R"]) -> Float[Tensor, " R"]:
         return torch.sqrt(1 + theta.square().sum(0) / self.radius**2)

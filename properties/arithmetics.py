@@ -13,9 +13,11 @@ from sympy import NumberSymbol
 
 from elbound.properties.evidence import intervals
 from elbound.properties.evidence.intervals import Interval
+from elbound.theory.evaluate import log_gap
 
 Floats = NDArray[np.float64]
 ROUNDING = 1e-12
+UNIT = 2.0**-53
 
 
 def _cosine(values: Floats) -> Floats:
@@ -35,6 +37,7 @@ class Replicates:
         "erf": special.erf,
         "exp": np.exp,
         "log": np.log,
+        "log_gap": np.vectorize(log_gap, otypes=[np.float64]),
         "maximum": np.maximum,
         "minimum": np.minimum,
         "sinh": np.sinh,
@@ -70,6 +73,13 @@ class Replicates:
         return np.asarray(np.sum(columns, axis=0))
 
 
+def _log_gap(y: Interval) -> Interval:
+    """A decreasing function, known to 32 units in the last place, of the part of y in [0, inf]."""
+    ends = (np.vectorize(log_gap, otypes=[np.float64])(np.maximum(end, 0.0)) for end in (y.high, y.low))
+    low, high = ends
+    return Interval(low * (1 - 64 * UNIT), high * (1 + 64 * UNIT))
+
+
 class Enclosures:
     """Outward-rounded intervals."""
 
@@ -83,6 +93,8 @@ class Enclosures:
     def function(self, name: str, *arguments: Interval) -> Interval:
         if name == "absolute":
             return abs(arguments[0])
+        if name == "log_gap":
+            return _log_gap(arguments[0])
         function = getattr(intervals, name)
         return reduce(function, arguments) if len(arguments) > 1 else function(*arguments)
 

@@ -99,13 +99,15 @@ class Situation:
 
     @property
     def enclosed(self) -> dict[Any, Interval | Steps]:
-        """The finite parameters as intervals, or curves of intervals, that hold their true values."""
+        """The parameters as intervals, or curves of intervals, that hold their true values; infinite ones lie above."""
         known = ((symbol, self._around(symbol, value)) for symbol, value in self.values.items())
         return {symbol: value for symbol, value in known if value is not None}
 
     def _around(self, symbol: Any, value: Any) -> Interval | Steps | None:
         if isinstance(value, Spectrum):
             return value.enclosed
+        if value == np.inf:
+            return Interval.between(np.finfo(np.float64).max, np.inf)
         width = self.errors.get(symbol, 0.0 if symbol.is_integer else abs(value) * self.precision)
         return Interval.around(value, width) if np.isfinite(value) else None
 

@@ -6,7 +6,8 @@ operation over its index, and every number reaches the arithmetic exactly.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, reduce
-from math import fsum
+from math import fsum, inf, nan
+from math import log as ln
 from typing import Any, Final, Protocol
 
 import mpmath
@@ -38,6 +39,49 @@ from sympy import Float as SympyFloat
 from sympy.core.function import AppliedUndef, Function
 from sympy.core.numbers import Infinity
 
+
+class LogGap(Function):  # type: ignore[misc]
+    """h(y) = (y - 1 - log y) / (y - 1)^2 for y > 0, with its limit 1/2 at y = 1: decreasing, from infinity to zero."""
+
+    nargs = 1
+    is_extended_positive = True
+
+    @classmethod
+    def eval(cls, y: Expr) -> Expr | None:
+        """The limit, where the argument is one."""
+        return Rational(1, 2) if y == 1 else None
+
+    def _eval_evalf(self, prec: int) -> Expr:
+        return self.quotient(self.args[0])._eval_evalf(prec)
+
+    @staticmethod
+    def quotient(y: Expr) -> Expr:
+        """The form that holds away from y = 1."""
+        return (y - 1 - log(y)) / (y - 1) ** 2
+
+    def fdiff(self, _: int = 1) -> Expr:
+        """h'(y), by the quotient rule; it has no form without a quotient of zeros at y = 1."""
+        (y,) = self.args
+        return ((1 - 1 / y) * (y - 1) - 2 * (y - 1 - log(y))) / (y - 1) ** 3
+
+    def _latex(self, printer: Any) -> str:
+        return rf"h\left({printer._print(self.args[0])}\right)"
+
+
+def log_gap(y: float) -> float:
+    """h(y) of LogGap to 32 units in the last place; infinite at zero.
+
+    Below distance 1/4 from one, the series 1/2 - x/3 + x^2/4 - ... in x = y - 1, whose first 32 terms leave out 4^-32;
+    beyond, the difference x - log y is at least a quarter of either term.
+    """
+    if y <= 0:
+        return inf if y == 0 else nan
+    x = y - 1
+    if abs(x) < 0.25:
+        return fsum((-x) ** j / (j + 2) for j in range(32))
+    return (x - ln(y)) / x / x if y < inf else 0.0
+
+
 FUNCTIONS: Final = {
     exp: "exp",
     log: "log",
@@ -48,6 +92,7 @@ FUNCTIONS: Final = {
     asin: "asin",
     acos: "acos",
     Abs: "absolute",
+    LogGap: "log_gap",
 }
 
 # A cosine this far beyond [-1, 1] got there by rounding.
@@ -104,6 +149,8 @@ class Floats:
             return (max if name == "maximum" else min)(arguments)
         if name in {"acos", "asin"} and abs(arguments[0]) <= 1 + ROUNDING:
             arguments = (max(-1.0, min(1.0, arguments[0])),)
+        if name == "log_gap":
+            return log_gap(*arguments)
         value = abs(*arguments) if name == "absolute" else getattr(mpmath.fp, name)(*arguments)
         return self._real(value, name, arguments)
 

@@ -200,11 +200,13 @@ from elbound.theory.symbols import (
     n_sign,
     offset,
     offset2,
+    omega_e,
     operator_deviation,
     order,
     order_frozen,
     order_shared,
     p,
+    phase_c,
     phi_1,
     phi_2,
     phi_2_plain,
@@ -450,10 +452,18 @@ QUADRATIC_INTEGRAND = Setting(
     refines=SCORE_AND_PATHWISE,
 )
 
+OSCILLATING_INTEGRAND = Setting(
+    "oscillating-integrand",
+    "the same for h = cos(omega e + phase), encoder variance one",
+    parameters=(omega_e, phase_c),
+    observables=(),
+    refines=SCORE_AND_PATHWISE,
+)
+
 BETA_SWEEP = Setting(
     "beta-sweep",
     "one Linear VAE, its weights and data, at the betas j beta / 3 for j = 0, 1, 2, 3",
-    parameters=(d, beta, sigma_x2, lam, D_max, tr_S, tr_D, tr_GD, tr_GDG),
+    parameters=(d, k, beta, sigma_x2, lam_i, D_i, tr_S, tr_D, tr_GD, tr_GDG),
     observables=(s1_beta, s2_beta, s2_sampled, hessian_beta, F_beta, F_unit, gain),
     units={
         OBJECTIVE: {

@@ -117,6 +117,8 @@ s2_landing = quantity(
 )
 v_score = quantity("v_score", "variance of the score-function gradient in one mean coordinate", nonnegative=True)
 v_path = quantity("v_path", "variance of the pathwise gradient in one mean coordinate", nonnegative=True)
+omega_e = quantity("omega_e", "frequency of an oscillating integrand in the noise", r"\omega", nonnegative=True)
+phase_c = quantity("phase_c", "cosine of twice the phase of an oscillating integrand", r"\cos2\varphi", real=True)
 D_j = quantity("D_j", "encoder's variance in one latent coordinate")
 c_0 = quantity("c_0", "mean of the integrand under the encoder", real=True)
 b_j = quantity("b_j", "linear coefficient of the integrand in one noise coordinate", real=True)
@@ -168,10 +170,8 @@ s2_beta = curve("s2_beta", "gradient noise due to one latent sample with analyti
 hessian_beta = curve("hessian_beta", "spectral norm of the Hessian at the j-th beta", r"\|\nabla^2F\|_{\beta}")
 F_beta = quantity("F_beta", "objective with weight beta and decoder noise sigma_x2", r"F_\beta", real=True)
 F_unit = quantity("F_unit", "objective with weight one and decoder noise beta sigma_x2", "F_1", real=True)
-gain = quantity(
-    "gain", "squared norm of the decoder column along the leading direction at the optimum", nonnegative=True
-)
-v_K = curve("v_K", "trace of the stochastic gradient's covariance with K latent samples, weights W and V")
+gain = curve("gain", "i-th largest squared singular value of the decoder at the optimum over all weights", "G")
+v_K = curve("v_K", "trace of the covariance of one datum's gradient with K latent samples, weights W and V")
 
 # Training runs
 n = quantity("n", "number of steps", integer=True, positive=True)

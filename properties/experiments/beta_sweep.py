@@ -1,18 +1,22 @@
-"""One Linear VAE at four values of beta: noise by enumeration of the data and moments, Hessians, and its optimum."""
+"""One Linear VAE at four values of beta: noise by enumeration, Hessians, and the optimum that descents find."""
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
-from scipy.optimize import brentq
 
+from elbound.impl import full_linear_vae
+from elbound.impl.landscape import Descent, certified
 from elbound.impl.linear_vae import LinearVAE, Weights
 from elbound.impl.noise import THREE_POINT
+from elbound.impl.sampled_elbo import sampled_divergence
 from elbound.properties.datasets import bundled
-from elbound.properties.evidence.intervals import Interval, maximum
-from elbound.properties.experiment import At, Context, Exact, Experiment, Situation
-from elbound.properties.experiments.gradient_noise import outcomes, sampled_divergence
+from elbound.properties.evidence.intervals import Interval, maximum, minimum
+from elbound.properties.experiment import At, Context, Exact, Experiment, Situation, Spectrum, Steps
+from elbound.properties.experiments.gradient_noise import outcomes, single_draws
 from elbound.properties.experiments.linear_vae_ball import gaussian_weights, problem_of
-from elbound.properties.spaces import Configuration, Count, Linear, Logarithmic, Scalar, Space
+from elbound.properties.experiments.linear_vae_landscape import starts
+from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
 from elbound.theory import symbols
 from elbound.theory.settings import BETA_SWEEP
 
@@ -28,62 +32,85 @@ class BetaSweep(Experiment):
     space = Space(
         (
             bundled(),
+            Choice("spectrum", ("of the data", "4 and 1"), usual=4),
             Count("N", 5, 8),
             Count("d", 1, 3),
             Count("k", 1, 2),
             Logarithmic("sigma_x2", 0.1, 3.0),
             Linear("beta", 0.0, 3.0),
             Logarithmic("D", 0.1, 3.0),
+            Linear("spread", 0.0, 7.0),
             Linear("scale", 0.1, 1.5),
             Count("seed", 0, 2**16),
         )
     )
     _small: ClassVar[dict[str, Scalar]] = {"data": "spiked", "N": 6, "d": 2, "k": 2, "sigma_x2": 0.7, "beta": 1.8}
-    _small |= {"D": 0.8, "scale": 0.8, "seed": 3}
+    _small |= {"D": 0.8, "spread": 0.0, "spectrum": "of the data", "scale": 0.8, "seed": 3}
     instances = {
         "above the collapse threshold": _small,
         "below the collapse threshold": _small | {"data": "two-valued", "sigma_x2": 3.0, "beta": 3.0},
+        "second moments 4 and 1, variances 0.2 and 1.5": _small
+        | {"spectrum": "4 and 1", "sigma_x2": 0.5, "beta": 0.8, "D": 1.5, "spread": 6.5},
+        "unequal variances, both latents used": _small | {"sigma_x2": 0.1, "beta": 0.5, "D": 0.6, "spread": 1.0},
         "digits": _small | {"data": "digits", "N": 8, "d": 3, "sigma_x2": 0.05, "D": 0.4},
     }
     faults = {"KL term halved": "above the collapse threshold"}
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:
-        problem = problem_of(configuration, context)
+        problem = _problem(configuration, context)
         decoder = gaussian_weights(problem, int(configuration["seed"]), float(configuration["scale"])).decoder
         G, D = decoder.T @ decoder, problem.posterior_variance
         values: dict[str, Any] = {
             "d": problem.data_dim,
+            "k": problem.latent_dim,
             "beta": problem.beta,
             "sigma_x2": problem.noise_variance,
-            "lam": problem.largest_moment,
-            "D_max": D.max(),
             "tr_S": problem.second_moment.trace(),
             "tr_D": D.sum(),
             "tr_GD": (G.diagonal() * D).sum(),
             "tr_GDG": ((G * D) @ G).trace(),
         }
-        return Situation({getattr(symbols, name): float(value) for name, value in values.items()}, precision=1e-13)
+        spectrum = torch.linalg.eigvalsh(problem.second_moment).flip(0).clamp_min(0)
+        # Backward stability of the symmetric eigensolver moves every eigenvalue by a multiple of the largest.
+        error = 8 * (problem.data_dim + 8) * EPS * float(spectrum[0])
+        curves = {
+            symbols.lam_i: Spectrum(tuple(spectrum.tolist()), error),
+            symbols.D_i: Spectrum(tuple(D.sort().values.tolist())),
+        }
+        scalars = {getattr(symbols, name): float(value) for name, value in values.items()}
+        return Situation(scalars | curves, precision=1e-13)
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         c: Any = configuration
-        problem = problem_of(configuration, context)
+        problem = _problem(configuration, context)
         weights = gaussian_weights(problem, c["seed"], c["scale"])
         sweep = [_with(problem, beta=problem.beta * j / 3) for j in range(4)]
         splits = [_split(each, weights) for each in sweep]
-        sampled = outcomes(problem, THREE_POINT, weights, objective=sampled_divergence)["encoder"]
+        sampled = outcomes(problem, THREE_POINT, weights, divergence=sampled_divergence)["encoder"]
         unit = _with(problem, beta=1.0, noise_variance=(problem.beta or 1.0) * problem.noise_variance)
         judged = _with(problem, beta=problem.beta / 2) if fault else problem
-        return Exact(
-            {
-                symbols.s1_beta: At({j: split[0] for j, split in enumerate(splits)}),
-                symbols.s2_beta: At({j: split[1] for j, split in enumerate(splits)}),
-                symbols.s2_sampled: sampled.enclosed(sampled.parts()[1]),
-                symbols.hessian_beta: At({j: _hessian_norm(each, weights) for j, each in enumerate(sweep)}),
-                symbols.F_beta: _objective(judged, weights),
-                symbols.F_unit: _objective(unit, weights),
-                symbols.gain: _gain(problem),
-            }
-        )
+        values: dict[Any, Any] = {
+            symbols.s1_beta: At({j: split[0] for j, split in enumerate(splits)}),
+            symbols.s2_beta: At({j: split[1] for j, split in enumerate(splits)}),
+            symbols.s2_sampled: sampled.enclosed(sampled.parts()[1]),
+            symbols.hessian_beta: At({j: _hessian_norm(each, weights) for j, each in enumerate(sweep)}),
+            symbols.F_beta: _objective(judged, weights),
+            symbols.F_unit: _objective(unit, weights),
+        }
+        # At beta = 0 no weights attain the infimum.
+        if problem.beta > 0:
+            values[symbols.gain] = _gains(problem, c["seed"])
+        return Exact(values)
+
+
+# Second moments 4 and 1 along the axes.
+AXES = torch.tensor([[8.0, 0.0], [-8.0, 0.0], [0.0, 2.0], [0.0, -2.0]], dtype=torch.float64)
+AXES = AXES.sign() * AXES.abs().sqrt()
+
+
+def _problem(configuration: Configuration, context: Context) -> LinearVAE:
+    problem = problem_of(configuration, context)
+    return replace(problem, data=AXES) if configuration["spectrum"] == "4 and 1" else problem
 
 
 def _with(problem: LinearVAE, *, beta: float, noise_variance: float | None = None) -> LinearVAE:
@@ -91,16 +118,17 @@ def _with(problem: LinearVAE, *, beta: float, noise_variance: float | None = Non
 
 
 def _split(problem: LinearVAE, weights: Weights) -> tuple[Interval, Interval]:
-    """(s1, s2) of encoder and decoder, by enumeration."""
-    blocks = outcomes(problem, THREE_POINT, weights)
-    both = blocks["encoder"].beside(blocks["decoder"])
-    between, within = both.parts()
-    return both.enclosed(between), both.enclosed(within)
+    """(s1, s2) of encoder and decoder: the gradient that training takes, on every datum with every latent sample."""
+    every = single_draws(problem, THREE_POINT, weights)
+    between, within = every.parts()
+    return every.enclosed(between), every.enclosed(within)
 
 
 def _hessian_norm(problem: LinearVAE, weights: Weights) -> Interval:
-    matrix = problem.hessian(weights.encoder, weights.decoder)
-    error = 8 * (len(matrix) + 16) * EPS * float(matrix.norm())
+    """Spectral norm of the objective's second derivatives, by automatic differentiation."""
+    at = full_linear_vae.at_weights(problem, weights.encoder, weights.decoder)
+    matrix = full_linear_vae.hessian(problem, at, full_linear_vae.Region(full_linear_vae.WEIGHTS, 1.0))
+    error = 8 * (len(matrix) + problem.data_count + 16) * EPS * float(matrix.norm())
     return maximum(Interval.around(float(torch.linalg.eigvalsh(matrix).abs().max()), error), 0.0)
 
 
@@ -114,33 +142,15 @@ def _objective(problem: LinearVAE, weights: Weights) -> Interval:
     return Interval.around(value, 256 * EPS * (abs(value) + size + terms + spread + problem.beta * terms))
 
 
-def _gain(problem: LinearVAE) -> Interval:
-    """The squared gain of the optimum along the leading direction, bracketed by the sign of the objective's slope."""
-    s, b, D = problem.noise_variance, problem.beta, float(problem.posterior_variance.max())
-    if b == 0:
-        return Interval.of(0.0)
-
-    def slope(g: float) -> float:
-        return _slope_along(problem, g)
-
-    top = (b * problem.largest_moment * s / D) ** 0.5 + s * b + 1.0
-    least = 1e-13 * top
-    if slope(least) >= 0:
-        return Interval.between(0.0, least)
-    found = float(brentq(slope, least, top, xtol=1e-15 * top, rtol=1e-15))
-    return maximum(Interval.around(found, 1e-10 * top), 0.0)
-
-
-def _slope_along(problem: LinearVAE, g: float) -> float:
-    """Derivative in g of the objective at V = sqrt(g) u, W = V^T / (g + beta sigma_x2), from its gradient."""
-    lead = torch.linalg.eigh(problem.second_moment).eigenvectors[:, -1:]
-    shrink = g + problem.beta * problem.noise_variance
-    root = g**0.5
-    single = LinearVAE(problem.data, problem.noise_variance, problem.beta, problem.posterior_variance.max()[None])
-    gradient = single.gradient(Weights((root / shrink * lead.T)[..., None], (root * lead)[..., None]))
-    along_decoder = float((gradient.decoder[..., 0] * lead).sum()) / (2 * root)
-    along_encoder = float((gradient.encoder[..., 0] * lead.T).sum()) * (1 / (2 * root * shrink) - root / shrink**2)
-    return float(along_decoder + along_encoder)
+def _gains(problem: LinearVAE, seed: int) -> Steps:
+    """Squared singular values of the decoder at the lowest point that descents of the objective reach."""
+    found = certified(Descent(problem, learned=False).least(starts(2 * problem.latent_dim * problem.data_dim, seed)))
+    sizes = torch.linalg.svdvals(found.optimum.weights.decoder[..., 0]).numpy()[:, None]
+    # No singular value moves by more than the decoder does; the algorithm itself is backward stable.
+    slip = found.distance + 8 * EPS * (problem.data_dim + problem.latent_dim) * float(sizes[0, 0])
+    # Where nothing is certified: no point as low as the origin has tr(V D V^T) above tr S.
+    most = float(problem.second_moment.trace() / problem.posterior_variance.min())
+    return Steps(minimum(maximum(Interval.around(sizes**2, 2 * sizes * slip + slip**2), 0.0), most))
 
 
 BETA_SWEEP_EXPERIMENT = BetaSweep()

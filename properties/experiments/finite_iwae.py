@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from elbound.impl.draws import ordered
 from elbound.impl.importance_finite import ClippedIWAE, FiniteIWAE
 from elbound.impl.noise import RADEMACHER, THREE_POINT, Law
 from elbound.properties.datasets import bundled, table
@@ -100,13 +101,15 @@ class IwaePoint(Experiment):
         problem = finite_iwae(configuration, context, int(configuration["K"]))
         theta = _point(configuration)
         norm = float(torch.linalg.matrix_norm(problem.hessian(theta)[..., 0], 2)) * (len(problem.data) if fault else 1)
-        # Some dozens of operations for each entry of w~-means of Hessians and squared slopes of at most this size.
+        # Some dozens of operations for each entry of w~-means of Hessians and squared slopes of at most this size; the
+        # weights are exponentials, whose relative error is that of a logarithm of at most this size.
         size = float(problem.log_weight_curvatures(theta).abs().max() + problem.log_weight_slopes(theta).square().max())
-        return Exact({hessian_K: maximum(Interval.around(norm, 256 * EPS * (1 + size)), 0.0)}, basis="enumeration")
+        size = (1 + float(problem.log_weights(theta).abs().max())) * (1 + size)
+        return Exact({hessian_K: maximum(Interval.around(norm, 256 * EPS * size), 0.0)}, basis="enumeration")
 
 
 class IwaeNoise(Experiment):
-    """The minibatch gradient's variance over every batch and draw, beside its two parts at K and at one sample."""
+    """The variance of a sampled minibatch's automatic gradient, and its two parts from one datum's, at K and one."""
 
     key = "importance/finite-noise"
     title = "enumerated batches and draws"
@@ -127,8 +130,7 @@ class IwaeNoise(Experiment):
         theta, samples = _point(configuration), int(configuration["K"])
         problem = finite_iwae(configuration, context, samples)
         several, single = problem.noise_parts(theta), finite_iwae(configuration, context, 1).noise_parts(theta)
-        found = problem.gradients(theta)[..., 0]
-        joint = _minibatch_variance(found, problem.chances, int(configuration["B"]), shared=bool(fault))
+        joint = _minibatch_variance(problem, theta, int(configuration["B"]), shared=bool(fault))
         # At one sample the gradient is a log-weight's, which the others' are means of: the same sure size.
         size = float(finite_iwae(configuration, context, 1).gradients(theta).square().sum(0).max())
         between, within = (
@@ -137,17 +139,19 @@ class IwaeNoise(Experiment):
         return Exact({v_iw: _around(joint, size), s1_iw: between, s2_iw: within}, basis="enumeration")
 
 
-def _minibatch_variance(gradients: Tensor, chances: Tensor, batch: int, *, shared: bool) -> float:
-    """Trace of the covariance of the mean of a batch, over all its joint outcomes; `shared` plants a fault."""
-    count = gradients.shape[2]
-    outcomes, weight = gradients.flatten(1), (chances[:, None] / count).expand(-1, count).flatten()
-    if shared:
-        pairs = (gradients[:, :, :, None] + gradients[:, :, None, :]) / 2
-        outcomes, weight = pairs.flatten(1), (chances[:, None] / count**2).expand(-1, count**2).flatten()
-    elif batch == 2:
-        outcomes = ((outcomes[:, :, None] + outcomes[:, None, :]) / 2).flatten(1)
-        weight = (weight[:, None] * weight).flatten()
-    centred = outcomes - (outcomes * weight).sum(1, keepdim=True)
+def _minibatch_variance(problem: FiniteIWAE, theta: Tensor, batch: int, *, shared: bool) -> float:
+    """Trace of the covariance of the sampled minibatch's automatic gradient, over all joint outcomes.
+
+    `shared` plants a fault: the batch shares one draw of the K noises.
+    """
+    choice, chances = ordered(problem.chances, batch)
+    batches = torch.cartesian_prod(*[torch.arange(len(problem.data))] * batch).reshape(-1, batch)
+    used = choice[:, :1].expand_as(choice) if shared else choice
+    noise = problem.noise[problem.draws[used]].permute(1, 2, 0)  # [B, K, E^B]
+    indices = batches.T.repeat_interleave(len(choice), 1)
+    found = problem.minibatch_gradients(theta, indices, noise.repeat(1, 1, len(batches)))
+    weight = chances.repeat(len(batches)) / len(batches)
+    centred = found - (found * weight).sum(1, keepdim=True)
     return float((centred.square().sum(0) * weight).sum())
 
 
@@ -201,7 +205,7 @@ class ClippedIwaeRun(Experiment):
             found = run.gradients(theta)
             mean = run.problem.mean(found)
             away = torch.einsum("e,cenr->r", run.problem.chances, (found - mean[:, None, None]).square())
-            squares.append(float((mean.square().sum(0) * weight).sum()))
+            squares.append(float((run.slope(theta).square().sum(0) * weight).sum()))
             noises.append(gain**2 * float((away * weight).sum()) / len(run.problem.data))
             shares = (run.problem.chances[:, None, None] / len(run.problem.data) * weight).expand(found.shape[1:])
             theta, weight = (theta[:, None, None] - length * gain / t**0.5 * found).flatten(1), shares.flatten()

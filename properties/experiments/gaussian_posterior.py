@@ -43,6 +43,9 @@ class ExactGap(Experiment):
         "Q/P = 1.05, K = 8": {"K": 8, "Q/P": 1.05, "shift": 0.0, "P": 2.0},
         "Q/P = 0.95, K = 1": {"K": 1, "Q/P": 0.95, "shift": 0.0, "P": 2.0},
         "Q/P = 1.1, K = 64": {"K": 64, "Q/P": 1.1, "shift": 0.0, "P": 2.0},
+        "the posterior itself, K = 8": {"K": 8, "Q/P": 1.0, "shift": 0.0, "P": 2.0},
+        "equal widths, other mean": {"K": 8, "Q/P": 1.0, "shift": 0.5, "P": 2.0},
+        "Q/P = 1.8, K = 4": {"K": 4, "Q/P": 1.8, "shift": 0.5, "P": 2.0},
         "Q/P = 4": {"K": 64, "Q/P": 4.0, "shift": 0.0, "P": 2.0},
     }
     faults = {FEWER: "Q/P = 1.05, K = 8"}

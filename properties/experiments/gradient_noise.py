@@ -1,13 +1,19 @@
-"""The pathwise gradient's covariance by enumeration: every batch and every value of a finite latent noise."""
+"""The pathwise gradient's covariance by enumeration: every batch and every value of a finite latent noise.
+
+The minibatch gradient is the one that training takes, with B data and K latent samples each; its parts s1 and s2 come
+from automatic derivatives of the objective of one datum and one latent sample.
+"""
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import permutations, product
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.func import grad, vmap
 
+from elbound.impl import draws, sampled_elbo
+from elbound.impl.full_linear_vae import at_weights
 from elbound.impl.linear_vae import LinearVAE, Weights
 from elbound.impl.noise import RADEMACHER, THREE_POINT, Law
 from elbound.properties.datasets import bundled
@@ -23,44 +29,18 @@ EPS = 2.0**-53
 LAWS: dict[str, Law] = {"three-point": THREE_POINT, "random signs": RADEMACHER}
 
 
-def sampled_objective(
-    parameters: dict[str, Tensor], x: Tensor, noise: Tensor, noise_variance: float, beta: float
-) -> Tensor:
-    """Negative beta-ELBO of one datum and one latent sample; encoder, decoder, log-variance, offset free."""
-    mean, variance = parameters["encoder"] @ x, parameters["log_variance"].exp()
-    z = mean + variance.sqrt() * noise
-    residual = x - parameters["decoder"] @ z - parameters["offset"]
-    divergence = (mean.square() + variance - 1 - parameters["log_variance"]).sum() / 2
-    return residual.square().sum() / (2 * noise_variance) + beta * divergence
-
-
-def sampled_divergence(
-    parameters: dict[str, Tensor], x: Tensor, noise: Tensor, noise_variance: float, beta: float
-) -> Tensor:
-    """The same with log q - log p at the latent sample in place of the analytic KL."""
-    mean, variance = parameters["encoder"] @ x, parameters["log_variance"].exp()
-    z = mean + variance.sqrt() * noise
-    residual = x - parameters["decoder"] @ z - parameters["offset"]
-    divergence = (z.square() - noise.square() - parameters["log_variance"]).sum() / 2
-    return residual.square().sum() / (2 * noise_variance) + beta * divergence
-
-
 @dataclass(frozen=True)
 class Outcomes:
     """Gradients g[i, e, :] for every datum i and every noise value e, with the noise's probabilities."""
 
     gradients: Tensor  # [N, E, P]
-    probabilities: Tensor  # [E]
-
-    def beside(self, other: "Outcomes") -> "Outcomes":
-        """Both blocks of parameters as one."""
-        return Outcomes(torch.cat([self.gradients, other.gradients], -1), self.probabilities)
+    chances: Tensor  # [E]
 
     def parts(self) -> tuple[float, float]:
         """Variance of the conditional mean given the datum, and mean of the conditional variance."""
-        mean = torch.einsum("e,iep->ip", self.probabilities, self.gradients)
+        mean = torch.einsum("e,iep->ip", self.chances, self.gradients)
         between = (mean - mean.mean(0)).square().sum(1).mean()
-        within = torch.einsum("e,iep->i", self.probabilities, (self.gradients - mean[:, None]).square()).mean()
+        within = torch.einsum("e,iep->i", self.chances, (self.gradients - mean[:, None]).square()).mean()
         return float(between), float(within)
 
     def enclosed(self, variance: float) -> Interval:
@@ -72,21 +52,43 @@ class Outcomes:
         error = 2 * slip * variance**0.5 + slip**2 + 64 * EPS * variance
         return maximum(Interval.around(variance, error), 0.0)
 
-    def minibatch_variance(self, batch: int, samples: int, *, replacement: bool) -> float:
-        """Trace of the covariance of the mean over a batch and its samples, over every joint outcome."""
-        count, size = self.gradients.shape[:2]
-        inner = torch.tensor(list(product(range(size), repeat=samples)))  # [E^K, K]
-        per_datum = self.gradients[:, inner].mean(2)  # [N, E^K, P]
-        weight = self.probabilities[inner].prod(1)  # [E^K]
-        indices = product(range(count), repeat=batch) if replacement else permutations(range(count), batch)
-        batches = torch.tensor(list(indices))  # [A, B]
-        total, share = per_datum[batches[:, 0]], weight  # [A, E^K, P], [E^K]
-        for b in range(1, batch):
-            total = (total[:, :, None] + per_datum[batches[:, b]][:, None]).flatten(1, 2)
-            share = (share[:, None] * weight).flatten()
-        means = total / batch
-        centre = torch.einsum("o,aop->p", share, means) / len(batches)
-        return float(torch.einsum("o,aop->", share, (means - centre).square()) / len(batches))
+
+@dataclass(frozen=True)
+class Minibatches:
+    """What a minibatch gradient can be given: data indices and noises of every joint outcome, and its probability."""
+
+    indices: Tensor  # [B, R]
+    noise: Tensor  # [B, K, k, R]
+    chances: Tensor  # [R]
+
+    @staticmethod
+    def of(batches: Tensor, noise: Tensor, chances: Tensor) -> "Minibatches":
+        """Every batch [A, B], equally likely, with every choice of latent samples [E, K, k] for each of its data."""
+        count, size = batches.shape
+        choice, share = draws.ordered(chances, size)  # [E^B, B]
+        samples = noise[choice].permute(1, 2, 3, 0)  # [B, K, k, E^B]
+        return Minibatches(
+            batches.T.repeat_interleave(len(choice), 1), samples.repeat(1, 1, 1, count), share.repeat(count) / count
+        )
+
+    def gradients(self, problem: LinearVAE, weights: Weights) -> Tensor:
+        """The gradient that training takes, in encoder and decoder together, [R, P]."""
+        at = Weights(weights.encoder[..., None], weights.decoder[..., None])
+        found = problem.sample_gradient(at, self.indices, self.noise)
+        return torch.cat([found.encoder.flatten(0, 1), found.decoder.flatten(0, 1)]).T
+
+    def variance(self, problem: LinearVAE, weights: Weights) -> float:
+        """Trace of the gradient's covariance."""
+        found, share = self.gradients(problem, weights), self.chances[:, None]
+        # Products summed by halves, not in turn: rounding does not grow with the number of outcomes.
+        return float((share * (found - (share * found).sum(0)).square()).sum())
+
+
+def single_draws(problem: LinearVAE, law: Law, weights: Weights) -> Outcomes:
+    """The gradient that training takes on every single datum with every single latent sample."""
+    noise, chances = draws.noises(law, problem.latent_dim)
+    every = Minibatches.of(torch.arange(problem.data_count)[:, None], noise[:, None], chances)
+    return Outcomes(every.gradients(problem, weights).unflatten(0, (problem.data_count, len(noise))), chances)
 
 
 class NoiseByEnumeration(Experiment):
@@ -169,45 +171,61 @@ class NoiseByEnumeration(Experiment):
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         c: Any = configuration
         problem, law = problem_of(configuration, context), LAWS[c["law"]]
-        stretch = 1.01 if fault.startswith("noise") else 1.0
-        blocks = outcomes(problem, law, gaussian_weights(problem, c["seed"], c["scale"]), stretch=stretch)
-        weights = blocks["encoder"].beside(blocks["decoder"])
-        between, within = weights.parts()
-        batch = 1 if fault.startswith("one") else c["B"]
-        count = problem.data_count
-        left = 1.0 if c["replacement"] else (count - batch) / max(count - 1, 1)
-        # With 4096 samples the joint outcomes are past counting: the split, itself judged here, gives the variance.
-        shares = (left / batch, 1 / batch)
-        joint = weights.minibatch_variance(batch, c["K"], replacement=c["replacement"])
+        weights = gaussian_weights(problem, c["seed"], c["scale"])
+        blocks = outcomes(problem, law, weights, stretch=1.01 if fault.startswith("noise") else 1.0)
+        both = Outcomes(
+            torch.cat([blocks["encoder"].gradients, blocks["decoder"].gradients], -1), blocks["encoder"].chances
+        )
+        between, within = both.parts()
+        every = _minibatches(problem, law, c["B"], c["K"], replacement=c["replacement"])
+        if fault.startswith("one"):
+            every = Minibatches(every.indices, every.noise[:1].expand_as(every.noise), every.chances)
         return Exact(
             {
-                v: weights.enclosed(joint),
-                v_K: lambda samples: (
-                    weights.enclosed(between) * shares[0] + weights.enclosed(within) * shares[1] / samples
-                ),
-                s1: weights.enclosed(between),
-                s2: weights.enclosed(within),
+                v: both.enclosed(every.variance(problem, weights)),
+                v_K: partial(_with_samples, problem, weights),
+                s1: both.enclosed(between),
+                s2: both.enclosed(within),
                 s2_l: blocks["log_variance"].enclosed(blocks["log_variance"].parts()[1]),
-                s2_c: blocks["offset"].enclosed(blocks["offset"].parts()[1]),
+                s2_c: blocks["decoder_offset"].enclosed(blocks["decoder_offset"].parts()[1]),
             }
         )
 
 
+def _minibatches(problem: LinearVAE, law: Law, batch: int, samples: int, *, replacement: bool) -> Minibatches:
+    """Every batch and every sequence of latent samples for each of its data."""
+    values, chances = draws.noises(law, problem.latent_dim)
+    choice, share = draws.ordered(chances, samples)
+    data = range(problem.data_count)
+    batches = product(data, repeat=batch) if replacement else permutations(data, batch)
+    return Minibatches.of(torch.tensor(list(batches)), values[choice], share)
+
+
+def _with_samples(problem: LinearVAE, weights: Weights, samples: Any) -> Interval:
+    """The variance of the gradient of one datum with several latent samples, random signs for noise.
+
+    As the samples are independent with one law, each multiset stands for all its orders.
+    """
+    values, chances = draws.noises(RADEMACHER, problem.latent_dim)
+    choice, share = draws.unordered(chances.tolist(), round(float(samples.low)))
+    every = Minibatches.of(torch.arange(problem.data_count)[:, None], values[choice], share)
+    # No gradient of several samples is longer than the longest of one sample.
+    return single_draws(problem, RADEMACHER, weights).enclosed(every.variance(problem, weights))
+
+
 def outcomes(
-    problem: LinearVAE, law: Law, weights: Weights, *, stretch: float = 1.0, objective: Any = sampled_objective
+    problem: LinearVAE,
+    law: Law,
+    weights: Weights,
+    *,
+    stretch: float = 1.0,
+    divergence: sampled_elbo.Divergence = sampled_elbo.analytic_divergence,
 ) -> dict[str, Outcomes]:
-    """Gradients of a sampled objective for every datum and every value of a finite noise, block by block."""
-    noise = torch.tensor(list(product(law.support, repeat=problem.latent_dim)), dtype=torch.float64) * stretch
-    chances = torch.tensor(list(product(law.weights, repeat=problem.latent_dim)), dtype=torch.float64).prod(1)
-    parameters = {
-        "encoder": weights.encoder,
-        "decoder": weights.decoder,
-        "log_variance": problem.posterior_variance.log(),
-        "offset": torch.zeros(problem.data_dim, dtype=torch.float64),
-    }
-    slope = vmap(vmap(grad(objective), (None, None, 0, None, None)), (None, 0, None, None, None))
-    found = slope(parameters, problem.data, noise, problem.noise_variance, problem.beta)
-    return {name: Outcomes(value.flatten(2), chances) for name, value in found.items()}
+    """Automatic gradients for every datum and every value of a finite noise, block by block."""
+    noise, chances = draws.noises(law, problem.latent_dim)
+    at = at_weights(problem, weights.encoder, weights.decoder)
+    found = sampled_elbo.gradients(problem, at, noise * stretch, divergence)
+    return {name: Outcomes(value.flatten(2), chances) for name, value in found._asdict().items()}
 
 
 NOISE_BY_ENUMERATION = NoiseByEnumeration()

@@ -5,6 +5,7 @@ import math
 import numpy as np
 from scipy.special import logsumexp
 
+from elbound.impl.importance import log_weight_at
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
 from elbound.properties.spaces import Configuration, Linear, Logarithmic, Space
@@ -58,12 +59,11 @@ class MomentByQuadrature(Experiment):
 
 def _log_integral(t: float, narrow: float, apart: float, centre: float, width: float, nodes: int) -> float:
     """Logarithm of the integral of w^t q over centre -+ width, P = 1, trapezoid rule with nodes + 1 points."""
-    z = centre + np.linspace(-width, width, nodes + 1)
-    log_weight = (-math.log(narrow) - (z - apart) ** 2 + narrow * z**2) / 2
-    density = (math.log(narrow / (2 * math.pi)) - narrow * z**2) / 2
-    share = np.full(nodes + 1, 2 * width / nodes)
+    noise = (centre + np.linspace(-width, width, nodes + 1)) * math.sqrt(narrow)
+    log_weight = log_weight_at(noise, narrow, apart * math.sqrt(narrow))
+    share = np.full(nodes + 1, 2 * width * math.sqrt(narrow) / nodes)
     share[[0, -1]] /= 2
-    return float(logsumexp(t * log_weight + density, b=share))
+    return float(logsumexp(t * log_weight - (noise**2 + math.log(2 * math.pi)) / 2, b=share))
 
 
 MOMENT_BY_QUADRATURE = MomentByQuadrature()

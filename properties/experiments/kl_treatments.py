@@ -1,18 +1,16 @@
 """The encoder gradient's latent noise under three treatments of the KL: enumeration, automatic differentiation."""
 
-from functools import partial
-from itertools import product
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.func import grad, vmap
 
-from elbound.impl.linear_vae import LinearVAE
+from elbound.impl.linear_vae import LinearVAE, Weights
 from elbound.impl.noise import THREE_POINT
+from elbound.impl.sampled_elbo import analytic_divergence, landing_divergence, sampled_divergence
 from elbound.properties.datasets import bundled, table
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
-from elbound.properties.experiments.gradient_noise import Outcomes
+from elbound.properties.experiments.gradient_noise import outcomes
 from elbound.properties.experiments.linear_vae_ball import gaussian_weights
 from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
 from elbound.theory import symbols
@@ -20,21 +18,11 @@ from elbound.theory.settings import KL_TREATMENTS
 from elbound.theory.symbols import s2_analytic, s2_landing, s2_sampled
 
 EPS = 2.0**-53
-TREATMENTS = {"analytic": s2_analytic, "sampled": s2_sampled, "landing": s2_landing}
-
-
-def sampled_objective(
-    encoder: Tensor, x: Tensor, noise: Tensor, *, frozen: Tensor, problem: LinearVAE, decoder: Tensor, treatment: str
-) -> Tensor:
-    """Negative beta-ELBO of one datum and one latent sample; `frozen` is the encoder where it stands in log q."""
-    variance = problem.posterior_variance
-    z = encoder @ x + variance.sqrt() * noise
-    fit = (x - decoder @ z).square().sum() / (2 * problem.noise_variance)
-    if treatment == "analytic":
-        return fit + problem.beta * (encoder @ x).square().sum() / 2
-    held = frozen if treatment == "landing" else encoder
-    log_q = -((z - held @ x).square() / variance).sum() / 2
-    return fit + problem.beta * (log_q + z.square().sum() / 2)
+TREATMENTS = {
+    s2_analytic: analytic_divergence,
+    s2_sampled: sampled_divergence,
+    s2_landing: landing_divergence,
+}
 
 
 class LatentNoise(Experiment):
@@ -107,16 +95,12 @@ class LatentNoise(Experiment):
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         problem, encoder, decoder = _problem(configuration, context)
         stretch = 1.01 if fault.startswith("noise") else 1.0
-        size = problem.latent_dim
-        noise = torch.tensor(list(product(THREE_POINT.support, repeat=size)), dtype=torch.float64) * stretch
-        chances = torch.tensor(list(product(THREE_POINT.weights, repeat=size)), dtype=torch.float64).prod(1)
+        weights = Weights(encoder, decoder)
         found = {}
-        for treatment, letter in TREATMENTS.items():
-            used = "sampled" if fault.startswith("score") and treatment == "landing" else treatment
-            loss = partial(sampled_objective, frozen=encoder, problem=problem, decoder=decoder, treatment=used)
-            slope = vmap(vmap(grad(loss), (None, None, 0)), (None, 0, None))
-            outcomes = Outcomes(slope(encoder, problem.data, noise).flatten(2), chances)
-            found[letter] = outcomes.enclosed(outcomes.parts()[1])
+        for letter, divergence in TREATMENTS.items():
+            used = sampled_divergence if fault.startswith("score") and letter == s2_landing else divergence
+            every = outcomes(problem, THREE_POINT, weights, stretch=stretch, divergence=used)["encoder"]
+            found[letter] = every.enclosed(every.parts()[1])
         return Exact(found)
 
 

@@ -97,15 +97,15 @@ class Landscape(Experiment):
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         problem, learned = landscape_of(configuration, context), configuration["variances"] == "learned"
         size = 2 * problem.latent_dim * problem.data_dim + learned * problem.latent_dim
-        starts = _starts(size, int(configuration["seed"]))
-        values = {F_found: _value(Descent(problem, learned).least(starts))}
+        begun = starts(size, int(configuration["seed"]))
+        values = {F_found: _value(Descent(problem, learned).least(begun))}
         if problem.beta > 0:
             least = learned_optimum(problem) if learned else Optimum(problem, problem.minimiser())
             values[F_argmin] = _value(_spoilt(least, fault))
         return Exact(values | {least_curvature: _edge_of_origin(problem, fault)})
 
 
-def _starts(size: int, seed: int) -> list[np.ndarray]:
+def starts(size: int, seed: int) -> list[np.ndarray]:
     """Independent standard normal starting points, a function of the seed."""
     drawn = GAUSSIAN.sample(words(Stream.named("starts", seed), (0, STARTS), 0, -(-size // 4)), torch.float64)
     return [column[:size] for column in drawn.T.numpy().copy()]

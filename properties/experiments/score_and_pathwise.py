@@ -1,7 +1,7 @@
 """Score-function and pathwise variances of one coordinate, by quadrature: quadratic and oscillating integrands."""
 
 from itertools import product
-from math import pi, sqrt
+from math import cos, pi, sqrt
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 from numpy.polynomial.hermite_e import hermegauss
 from numpy.typing import NDArray
 
+from elbound.impl.integrands import Integrand, Quadratic, Wave, path_gradient, score_gradient
 from elbound.impl.linear_vae import LinearVAE
 from elbound.impl.noise import GAUSSIAN, Stream, words
 from elbound.properties.datasets import bundled, table
@@ -16,8 +17,8 @@ from elbound.properties.evidence.intervals import Interval, maximum
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
 from elbound.properties.experiments.linear_vae_ball import gaussian_weights
 from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
-from elbound.theory.settings import QUADRATIC_INTEGRAND, SCORE_AND_PATHWISE
-from elbound.theory.symbols import A_jj, D_j, b_j, c_0, dh2, h2, v_path, v_score
+from elbound.theory.settings import OSCILLATING_INTEGRAND, QUADRATIC_INTEGRAND
+from elbound.theory.symbols import A_jj, D_j, b_j, c_0, dh2, h2, omega_e, phase_c, v_path, v_score
 
 EPS = 2.0**-53
 Floats = NDArray[np.float64]
@@ -92,9 +93,8 @@ class Quadratics(Experiment):
         points, weights = hermegauss(5)
         noise = np.array(list(product(points, repeat=len(linear)))) * (1.01 if fault else 1.0)
         chances = np.array(list(product(weights / sqrt(2 * pi), repeat=len(linear)))).prod(1)
-        h = mean + noise @ linear + ((noise @ quadratic) * noise).sum(1) - np.trace(quadratic)
-        slope = linear[0] + 2 * noise @ quadratic[0]
-        return _variances(h * noise[:, 0], slope, chances, float(configuration["D"]))
+        integrand = Quadratic(mean, torch.from_numpy(linear), torch.from_numpy(quadratic))
+        return _variances(integrand, noise, chances, sqrt(float(configuration["D"])))
 
 
 def coefficients(configuration: Configuration, context: Context) -> tuple[float, Floats, Floats]:
@@ -118,11 +118,12 @@ def coefficients(configuration: Configuration, context: Context) -> tuple[float,
     return c["mean"], -decoder.T @ residual / c["sigma_x2"], decoder.T @ decoder / (2 * c["sigma_x2"])
 
 
-def _variances(score: Floats, path: Floats, chances: Floats, encoder_variance: float) -> Exact:
-    found = {}
-    for letter, values in ((v_score, score), (v_path, path)):
-        square, error = variance(values, chances)
-        found[letter] = maximum(Interval.around(square, error) / encoder_variance, 0.0)
+def _variances(integrand: Integrand, noise: Floats, chances: Floats, deviation: float) -> Exact:
+    """Of both gradients, over noises [R, k] with these chances."""
+    found, at = {}, torch.from_numpy(noise)
+    for letter, estimator in ((v_score, score_gradient), (v_path, path_gradient)):
+        square, error = variance(estimator(integrand, at, deviation).numpy(), chances)
+        found[letter] = maximum(Interval.around(square, error), 0.0)
     return Exact(found)
 
 
@@ -131,24 +132,25 @@ class Oscillations(Experiment):
 
     key = "estimators/oscillating-integrand"
     title = "trapezoid rule for an oscillating integrand"
-    setting = SCORE_AND_PATHWISE
+    setting = OSCILLATING_INTEGRAND
     space = Space((Linear("omega", 0.0, 3.0), Linear("phase", 0.0, 1.6)))
     instances = {
         "cos(1.2 e)": {"omega": 1.2, "phase": 0.0},
         "sin(1.2 e)": {"omega": 1.2, "phase": -pi / 2},
+        "cos(1.2 e + 0.7)": {"omega": 1.2, "phase": 0.7},
         "cos(0.7 e)": {"omega": 0.7, "phase": 0.0},
     }
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:
-        return Situation({})
+        frequency, phase = float(configuration["omega"]), float(configuration["phase"])
+        return Situation({omega_e: frequency, phase_c: cos(2 * phase)}, errors={phase_c: 4 * EPS})
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         c: Any = configuration
         # Entire integrands: at step 1/8 the rule errs by exp(-2 pi^2 64 + 4 pi omega 8), and 10 leaves out 1e-22.
         noise = np.arange(-80, 81) / 8
         chances = np.exp(-(noise**2) / 2) / (8 * sqrt(2 * pi))
-        h, slope = np.cos(c["omega"] * noise + c["phase"]), -c["omega"] * np.sin(c["omega"] * noise + c["phase"])
-        return _variances(h * noise, slope, chances, 1.0)
+        return _variances(Wave(c["omega"], c["phase"]), noise[:, None], chances, 1.0)
 
 
 QUADRATICS = Quadratics()

@@ -28,8 +28,7 @@ from elbound.theory import settings, symbols
 from elbound.theory.catalogue import ROOMS, Listed, catalogue, references
 from elbound.theory.claim import OWN_DERIVATION, Setting, meaning
 from elbound.theory.descent import sgd_sharp
-from elbound.theory.evaluate import Slope
-from elbound.theory.importance import two_sided_gap
+from elbound.theory.evaluate import LogGap, Slope
 from elbound.theory.papers import SENTENCES
 from elbound.theory.smoothness import soft_clipping
 from elbound.theory.symbols import ALPHABET, LATEX, C, Delta, L, T, a, n, s, sigma2, t
@@ -235,13 +234,13 @@ def test_the_finite_form_of_the_order_is_constant_on_the_order_itself() -> None:
 
 def test_the_importance_weighted_gaps_weight_is_the_integral_in_its_proof() -> None:
     y, z = Symbol("y", positive=True), Symbol("z", positive=True)
-    closed = two_sided_gap.h(1 + y)
+    closed = LogGap.quotient(1 + y)
     antiderivative = integrate((1 - z) / (1 + z * y) ** 2, z)
     assert simplify(sympy.logcombine(antiderivative.subs(z, 1) - antiderivative.subs(z, 0) - closed, force=True)) == 0
     assert sympy.limit(closed, y, 0) == Rational(1, 2)
     assert sympy.limit(closed, y, oo) == 0
     for low, high in ((Rational(1, 10), Rational(1, 2)), (Rational(1, 2), 2), (2, 10)):
-        assert bool(sympy.N(two_sided_gap.h(low) - two_sided_gap.h(high)) > 0)
+        assert bool(sympy.N(LogGap.quotient(low) - LogGap.quotient(high)) > 0)
 
 
 def test_the_tangent_kernels_agree_without_noise_and_on_the_diagonal() -> None:

@@ -1,17 +1,33 @@
 """What the estimator and inference experiments take as truth, against third computations."""
 
 import math
+from collections.abc import Callable
 
+import mpmath
 import pytest
+import torch
+from torch import Tensor
 
 from elbound.impl.importance import PosteriorPair
+from elbound.impl.linear_vae import LinearVAE, Weights
+from elbound.properties.arithmetics import Enclosures
+from elbound.properties.evidence.budget import Budget
+from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context
+from elbound.properties.experiments.beta_sweep import BETA_SWEEP_EXPERIMENT
 from elbound.properties.experiments.encoder_gradient import ESTIMATOR_MEANS, Datum
+from elbound.properties.experiments.gradient_noise import NOISE_BY_ENUMERATION
 from elbound.properties.experiments.score_and_pathwise import OSCILLATIONS
 from elbound.properties.experiments.variational_inference import INFERENCE_RUNS, InferenceProblem
+from elbound.properties.trial import Trial
+from elbound.reports.row import Verdict
 from elbound.theory.descent.bbvi import GAP
-from elbound.theory.evaluate import evaluate
-from elbound.theory.symbols import L, v_path, v_score
+from elbound.theory.estimators.beta import COLLAPSE
+from elbound.theory.evaluate import LogGap, evaluate, log_gap
+from elbound.theory.findings.noise_one_over_bk import ONE_OVER_BK
+from elbound.theory.importance.two_sided_gap import LOWER, UPPER
+from elbound.theory.settings import WEIGHT_AWAY_FROM_ZERO, WEIGHT_BOUNDED
+from elbound.theory.symbols import K, L, chi2, gain, v_path, v_score, w_max, w_min
 
 EPS = 2.0**-53
 CONTEXT = Context()
@@ -73,3 +89,61 @@ def test_the_claims_smoothness_constant_is_the_models(name: str) -> None:
     problem = InferenceProblem.of(configuration, CONTEXT).problem
     # A few dozen operations on each side.
     assert evaluate(GAP.where[L], values) == pytest.approx(problem.smoothness(), rel=64 * EPS)
+
+
+def judged_finding() -> Verdict:
+    configuration = NOISE_BY_ENUMERATION.instances["B = K = 2"]
+    situation = NOISE_BY_ENUMERATION.situation(configuration, CONTEXT)
+    trial = Trial(situation, NOISE_BY_ENUMERATION.measure(configuration, CONTEXT), Budget())
+    return trial.judge(ONE_OVER_BK).verdict
+
+
+def test_the_finding_on_noise_stands_where_the_gradient_is_that_of_all_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without data noise the variance is s2 / K: then 1/(BK) is right, and an experiment that measures must say so."""
+    sampled = LinearVAE.sample_gradient
+
+    def of_all_data(problem: LinearVAE, weights: Weights, indices: Tensor, noise: Tensor) -> Weights:
+        return mean_over_data(lambda i: sampled(problem, weights, torch.full_like(indices, i), noise), problem)
+
+    assert judged_finding() is Verdict.REFUTED
+    monkeypatch.setattr(LinearVAE, "sample_gradient", of_all_data)
+    assert judged_finding() is Verdict.SUPPORTED
+
+
+def mean_over_data(gradient: Callable[[int], Weights], problem: LinearVAE) -> Weights:
+    every = [gradient(i) for i in range(problem.data_count)]
+    encoder, decoder = (sum(parts) / problem.data_count for parts in zip(*every, strict=True))
+    return Weights(torch.as_tensor(encoder), torch.as_tensor(decoder))
+
+
+def test_the_old_statement_of_collapse_falls_at_second_moments_4_and_1() -> None:
+    """It let the largest variance decode the leading direction: 0.633 in place of 2.428."""
+    configuration = BETA_SWEEP_EXPERIMENT.instances["second moments 4 and 1, variances 0.2 and 1.5"]
+    values = dict(BETA_SWEEP_EXPERIMENT.situation(configuration, CONTEXT).values)
+    measured = BETA_SWEEP_EXPERIMENT.measure(configuration, CONTEXT)
+    found = measured.values[gain](Interval.of(1))[0]  # type: ignore[operator]
+    floor = configuration["beta"] * configuration["sigma_x2"]  # type: ignore[operator]
+    version = COLLAPSE.version("largest variance beside the largest moment")
+    assert evaluate(COLLAPSE.right, values) - floor == pytest.approx(2.42842712, abs=1e-8)
+    assert evaluate(version.right, values) - floor == pytest.approx(0.63279556, abs=1e-8)
+    assert float(found.low) <= 2.4284271247461903 <= float(found.high)
+    assert float(found.width) < 1e-9
+
+
+@pytest.mark.parametrize("w", [1.0, 1 - 2.0**-53, 1 + 2.0**-52, 0.75, 1.25, 0.5, 3.0, 1e-300, 1e200])
+def test_the_two_sided_gaps_weight_is_known_to_the_last_digits_at_and_around_one(w: float) -> None:
+    with mpmath.workdps(60):
+        y = mpmath.mpf(w)
+        exact = mpmath.mpf(1) / 2 if w == 1 else (y - 1 - mpmath.log(y)) / (y - 1) ** 2
+        assert abs(log_gap(w) - exact) <= 32 * EPS * exact
+    enclosed = evaluate(LogGap(w_min), {w_min: Interval.of(w)}, Enclosures())
+    assert float(enclosed.low) <= float(exact) <= float(enclosed.high)
+    assert float(enclosed.width) <= 256 * EPS * float(exact)
+
+
+def test_the_two_sided_gap_has_its_limit_where_all_weights_are_one() -> None:
+    facts = frozenset({WEIGHT_AWAY_FROM_ZERO, WEIGHT_BOUNDED})
+    assert UPPER.bound_at({w_min: 1.0, chi2: 0.1, K: 4}, facts) == 0.1 / 8
+    assert LOWER.right.subs(w_max, 1) == chi2 / (2 * K)
+    infinite = {w_min: Interval.of(0.5), chi2: Interval.between(1e308, math.inf), K: Interval.of(4)}
+    assert float(evaluate(UPPER.right, infinite, Enclosures()).high) == math.inf

@@ -58,6 +58,16 @@ def objective(problem: FiniteIWAE, theta: Tensor) -> Tensor:
     return -(chances * bound).sum()
 
 
+def decomposed(problem: FiniteIWAE, theta: Tensor) -> Tensor:
+    """The Hessian of F_K as the proof takes it apart: minus mean Hessian plus covariance of gradients, under w~."""
+    share = torch.softmax(problem.log_weights(theta)[problem.draws], 1)[..., 0]  # [E, K, N]
+    slopes = problem.log_weight_slopes(theta)[:, problem.draws][..., 0]  # [2, E, K, N]
+    bends = problem.log_weight_curvatures(theta)[:, :, problem.draws][..., 0]
+    centred = slopes - (share * slopes).sum(2, keepdim=True)
+    whole = torch.einsum("ekn,aekn,bekn->aben", share, centred, centred) + (share * bends).sum(3)
+    return -torch.einsum("e,aben->ab", problem.chances, whole) / len(problem.data)
+
+
 @quiet
 @given(problems, points)
 def test_objective_gradient_and_hessian_are_those_of_the_enumerated_objective(
@@ -75,7 +85,8 @@ def test_objective_gradient_and_hessian_are_those_of_the_enumerated_objective(
     assert float((found - exact).abs().max()) <= 256 * EPS * (1 + logs) * slope
     bent = hessian_of(lambda w: objective(problem, w), one)
     curved = float(problem.log_weight_curvatures(theta).abs().max()) + slope
-    assert float((problem.hessian(theta)[..., 0] - bent).abs().max()) <= 256 * EPS * (1 + logs) * curved
+    for found in (problem.hessian(theta)[..., 0], decomposed(problem, theta)):
+        assert float((found - bent).abs().max()) <= 256 * EPS * (1 + logs) * curved
 
 
 @quiet
@@ -111,6 +122,36 @@ def test_gradients_hessians_and_values_keep_their_stated_bounds(problem: FiniteI
     # The bounds are those of the ball, not of its centre: half the radius is too little at its edge.
     if abs(float(theta[1])) < 1e-2 and radius > 0.5:
         assert problem.suprema(radius / 4)[1] < bend
+
+
+@quiet
+@given(problems, points)
+def test_a_log_weights_slopes_and_curvatures_are_its_derivatives(problem: FiniteIWAE, theta: Tensor) -> None:
+    """The bounds A_1 and A_2 of a point are their largest norms."""
+    at = theta[:, 0]
+    first = jacrev(lambda w: problem.log_weights(w[:, None])[..., 0])(at)  # [S, N, 2]
+    second = jacrev(jacrev(lambda w: problem.log_weights(w[:, None])[..., 0]))(at)
+    size = 1 + float(problem.log_weights(theta).abs().max())
+    slopes, bends = problem.log_weight_slopes(theta)[..., 0], problem.log_weight_curvatures(theta)[..., 0]
+    assert float((slopes - first.permute(2, 0, 1)).abs().max()) <= 64 * EPS * size * (1 + float(slopes.abs().max()))
+    assert float((bends - second.permute(2, 3, 0, 1)).abs().max()) <= 64 * EPS * size * (1 + float(bends.abs().max()))
+
+
+@quiet
+@given(problems, points)
+def test_a_minibatch_gradient_is_the_mean_of_its_datas_and_the_objectives_slope_their_expectation(
+    problem: FiniteIWAE, theta: Tensor
+) -> None:
+    indices = torch.tensor([[0, 1], [2, 2]])
+    choice = torch.arange(4).reshape(2, 2) % len(problem.draws)
+    noise = problem.noise[problem.draws[choice]].permute(0, 2, 1)
+    found, every = problem.minibatch_gradients(theta, indices, noise), problem.gradients(theta)[..., 0]
+    logs = 1 + float(problem.log_weights(theta).abs().max())
+    scale = 256 * EPS * logs * (1 + float(problem.log_weight_slopes(theta).abs().max()))
+    expected = (every[:, choice[0], indices[0]] + every[:, choice[1], indices[1]]) / 2
+    assert float((found - expected).abs().max()) <= scale
+    run = ClippedIWAE(problem, 1.2)
+    assert float((run.slope(theta) - problem.mean(run.gradients(theta))).abs().max()) <= scale
 
 
 def test_unordered_draws_carry_the_whole_probability() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from elbound.impl import full_linear_vae
 from elbound.impl.data import load
 from elbound.impl.full_linear_vae import Parameters
-from elbound.impl.landscape import Descent, Optimum, learned_infimum, learned_optimum
+from elbound.impl.landscape import Descent, Optimum, certified, learned_infimum, learned_optimum
 from elbound.impl.linear_vae import LinearVAE, Weights
 
 EXAMPLES = settings(deadline=None, derandomize=True, database=None, max_examples=30)
@@ -126,3 +126,50 @@ def test_without_a_kl_term_there_is_no_minimiser_with_learned_variances() -> Non
     for call in calls:
         with pytest.raises(ValueError, match="beta is 0; allowed: positive"):
             call(problem)
+
+
+def found_by_descent(problem: LinearVAE, seed: int) -> Optimum:
+    rng = np.random.default_rng(seed)
+    size = 2 * problem.latent_dim * problem.data_dim
+    return Descent(problem, learned=False).least([rng.normal(size=size) for _ in range(3)])
+
+
+@EXAMPLES
+@given(problem=problems)
+def test_the_certified_distance_reaches_the_closed_minimiser(problem: LinearVAE) -> None:
+    """Singular values of the decoder move by no more than the decoder: those of the closed form lie within."""
+    found = certified(found_by_descent(problem, 3))
+    sizes = torch.linalg.svdvals(found.optimum.weights.decoder[..., 0])
+    exact = torch.linalg.svdvals(problem.minimiser().decoder[..., 0])
+    # The closed gain is a difference of two numbers of at most this size, and the singular value its root.
+    size = 2 * problem.beta * problem.noise_variance + float(exact.max()) ** 2
+    used = exact[exact > 0]
+    closed = 8 * EPS * size / float(used.min()) if len(used) else 0.0
+    assert float((sizes - exact).abs().max()) <= found.distance + 64 * EPS * float(sizes.max()) + closed
+
+
+def test_a_generic_optimum_is_certified_and_a_saddle_or_the_midst_of_a_descent_is_not() -> None:
+    problem = LinearVAE(
+        torch.tensor(load("spiked", 30, 4, 1), dtype=torch.float64), 0.3, 0.8, torch.tensor([0.7, 0.2]).double()
+    )
+    assert certified(found_by_descent(problem, 0)).distance < 1e-9
+    origin = Weights(torch.zeros(2, 4, 1, dtype=torch.float64), torch.zeros(4, 2, 1, dtype=torch.float64))
+    assert certified(Optimum(problem, origin)).distance == math.inf
+
+
+@pytest.mark.parametrize("variance", [[0.5, 0.5], [0.5, 0.5, 0.5]], ids=["two alike", "three alike"])
+def test_latents_that_can_be_rotated_into_one_another_are_certified(variance: list[float]) -> None:
+    problem = LinearVAE(
+        torch.tensor(load("spiked", 30, 4, 1), dtype=torch.float64), 0.3, 0.8, torch.tensor(variance).double()
+    )
+    assert certified(found_by_descent(problem, 1)).distance < 1e-9
+
+
+def test_data_of_lower_rank_and_equal_moments_are_certified() -> None:
+    axes = torch.tensor([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, -1.0, 0.0]]).double()
+    problem = LinearVAE(axes, 0.1, 0.5, torch.tensor([0.9, 0.4]).double())
+    found = certified(found_by_descent(problem, 2))
+    assert found.distance < 1e-9
+    exact = (problem.beta * 0.5 * 0.1 / torch.tensor([0.4, 0.9]).double()).sqrt() - problem.beta * 0.1
+    sizes = torch.linalg.svdvals(found.optimum.weights.decoder[..., 0])
+    assert float((sizes.square() - exact).abs().max()) <= 1e-9

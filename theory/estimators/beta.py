@@ -3,27 +3,35 @@
 For a Linear VAE with analytic KL, at weights and data held fixed: the noise s1 due to the choice of data is a quadratic
 polynomial of beta, so three betas predict a fourth; the noise s2 due to the latent samples does not move with beta;
 the norm of the Hessian is convex in beta; and the objective with weight beta and decoder noise sigma_x2 is, up to a
-constant, beta times the objective with weight one and decoder noise beta sigma_x2. A direction of the data with second
-moment lam is decoded at the optimum only above lam = beta sigma_x2 D.
+constant, beta times the objective with weight one and decoder noise beta sigma_x2.
+
+At the optimum over all weights, encoder variances fixed, the i-th direction of the data, of second moment lam_i in
+falling order, is decoded by the latent of the i-th smallest variance D_i, with squared gain (singular value of V)
+
+    gain_i  =  max(0, sqrt(beta lam_i sigma_x2 / D_i) - beta sigma_x2),    i <= min(k, d),
+
+so it collapses unless lam_i > beta sigma_x2 D_i.
 
 The betas are beta_j = j beta / 3 for j = 0, 1, 2, 3.
 
 Units: nats^2 per squared unit of the weights for s1 and s2.
 """
 
-from sympy import Eq, Le, Max, Rational, log, pi, sqrt
+from sympy import Eq, Expr, Integer, Le, Max, Min, Rational, Sum, log, pi, sqrt
 
 from elbound.theory.claim import Claim, Standing
 from elbound.theory.settings import BETA_SWEEP
 from elbound.theory.symbols import (
-    D_max,
+    D_i,
     F_beta,
     F_unit,
     beta,
     d,
     gain,
     hessian_beta,
-    lam,
+    i,
+    k,
+    lam_i,
     s1_beta,
     s2_beta,
     s2_sampled,
@@ -91,26 +99,64 @@ RESCALING = Claim(
     Eq(F_beta - likelihood, beta * (F_unit - unit_likelihood)),
     assuming=(beta > 0,),
     title="A weight beta is a decoder noise beta times as large: the objectives agree up to factor and constant.",
-    standing=Standing.IDENTITY,
+    standing=Standing.CODE,
     proof="Divide the objective by beta: the squared error is over 2 beta sigma_x2, and the KL term has weight one.",
     wrong={
         "constant forgotten": Eq(F_beta, beta * F_unit),
         "factor forgotten": Eq(F_beta - likelihood, F_unit - unit_likelihood),
     },
-    papers=PAPERS,
 )
+
+floor = beta * sigma_x2
+used = Min(k, d)
+
+
+def root(j: Expr, variance: Expr, weight: Expr = beta) -> Expr:
+    """The gain of the j-th direction plus the floor, if it is decoded by a latent of this variance."""
+    return sqrt(weight * lam_i[j] * sigma_x2 / variance)
+
+
+def every(gain_and_floor: Expr) -> Expr:
+    """The sum over the directions that have a latent."""
+    return Sum(gain_and_floor, (i, 1, used))
+
+
+PAIRED = """Least squares eliminates the encoder. By von Neumann's trace inequality, applied to what the likelihood and
+what the encoder's variance then ask, the decoder is best aligned with the leading eigenvectors of the data's second
+moment, the largest gain beside the smallest variance. A direction of squared gain g costs
+beta lam_i / (2 (g + beta sigma_x2)) + D_i g / (2 sigma_x2), which is convex and least at the stated gain; that falls in
+i, as the pairing needs."""
 
 COLLAPSE = Claim(
     BETA_SWEEP,
-    Eq(gain + beta * sigma_x2, Max(beta * sigma_x2, sqrt(beta * lam * sigma_x2 / D_max))),
+    Eq(gain[1] + floor, Max(floor, root(Integer(1), D_i[1]))),
     assuming=(beta > 0,),
-    title="A latent decodes the leading direction of the data only above lam = beta sigma_x2 D; below, it collapses.",
+    title="The largest gain is that of the data's leading direction with the least variance; below, all collapses.",
     standing=Standing.PROVED,
-    proof="""With the encoder at its least-squares optimum the objective along the direction is
-beta lam / (2 (g + beta sigma_x2)) + D g / (2 sigma_x2) in the squared gain g, which is convex.""",
+    source="lucas-2019",
+    proof=PAIRED,
     wrong={
-        "threshold without beta": Eq(gain + sigma_x2, Max(sigma_x2, sqrt(lam * sigma_x2 / D_max))),
-        "threshold without D": Eq(gain + beta * sigma_x2, Max(beta * sigma_x2, sqrt(beta * lam * sigma_x2))),
+        "threshold without beta": Eq(gain[1] + sigma_x2, Max(sigma_x2, root(Integer(1), D_i[1], Integer(1)))),
+        "threshold without D": Eq(gain[1] + floor, Max(floor, root(Integer(1), Integer(1)))),
+        "largest variance beside the largest moment": Eq(gain[1] + floor, Max(floor, root(Integer(1), D_i[k]))),
+    },
+    papers={"A-explicit-dependence": "carries"},
+)
+
+COLLAPSE_OF_EACH = Claim(
+    BETA_SWEEP,
+    Eq(every(gain[i] + floor), every(Max(floor, root(i, D_i[i])))),
+    assuming=(beta > 0,),
+    title="The i-th direction of the data is decoded with the i-th smallest encoder variance, or collapses.",
+    standing=Standing.PROVED,
+    source="lucas-2019",
+    proof=PAIRED,
+    wrong={
+        "largest variance beside the largest moment": Eq(
+            every(gain[i] + floor), every(Max(floor, root(i, D_i[k + 1 - i])))
+        ),
+        "no collapse": Eq(every(gain[i] + floor), every(root(i, D_i[i]))),
+        "all by the latent of least variance": Eq(every(gain[i] + floor), every(Max(floor, root(i, D_i[1])))),
     },
     papers={"A-explicit-dependence": "carries"},
 )

@@ -6,8 +6,8 @@ The encoder-weight gradient of one datum x and one latent sample is affine in th
     sampled KL:               M = G / sigma_x2 + beta I,
     sampled, no score term:   M = G / sigma_x2 + beta I - beta D^-1  =  beta (Sigma^-1 - D^-1),
 
-with Sigma the tempered posterior covariance (I + G / (beta sigma_x2))^-1. The last ("sticking the landing") is
-noiseless if and only if D = Sigma; the first never is unless the decoder is zero.
+with Sigma the tempered posterior covariance (I + G / (beta sigma_x2))^-1. The last ("sticking the landing", Roeder et
+al. 2017) is noiseless if and only if D = Sigma; the first never is unless the decoder is zero.
 
 Units: nats^2 per squared unit of the weights.
 """
@@ -73,6 +73,7 @@ LANDING = Claim(
     ),
     title="Without the score term the encoder's latent noise has M = G / sigma_x2 + beta I - beta D^-1.",
     standing=Standing.IDENTITY,
+    source="roeder-2017",
     proof=AFFINE + "Held in q, the encoder's parameters leave beta (z - D^(-1/2) e) as the KL's part.",
     wrong={
         "beta missing": Eq(
@@ -90,6 +91,7 @@ AT_LEAST = Claim(
     assuming=(beta > 0,),
     title="Without the score term the noise vanishes only if D is the tempered posterior covariance.",
     standing=Standing.PROVED,
+    source="roeder-2017",
     proof="M = beta (Sigma^-1 - D^-1), and |M D^(1/2)|_F^2 is at least D_min |M|_F^2.",
     wrong={
         "beta missing": Ge(s2_landing, tr_S * D_min * mismatch2),
@@ -105,6 +107,7 @@ AT_MOST = Claim(
     assuming=(beta > 0,),
     title="Without the score term the noise vanishes if D is the tempered posterior covariance.",
     standing=Standing.PROVED,
+    source="roeder-2017",
     proof="M = beta (Sigma^-1 - D^-1), and |M D^(1/2)|_F^2 is at most D_max |M|_F^2.",
     wrong={
         "beta missing": Le(s2_landing, tr_S * D_max * mismatch2),

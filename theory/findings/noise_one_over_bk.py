@@ -1,7 +1,9 @@
 """Commonly stated: the noise of the stochastic gradient is of order 1/(BK) in batch size B and latent samples K.
 
-In a finite form: the variance with K = 4096 latent samples is at most four times 4/4096 of the variance with K = 4.
-False: latent samples average out only the part s2/(BK); the part s1/B from the choice of data stays.
+A common reading of bounds that divide one variance by BK; whoever names the variance of one datum's gradient as well
+does not state it. In a finite form, for one datum: the variance with K = 16 latent samples is at most four times 1/16
+of the variance with one. False: latent samples average out only the part s2/(BK); the part s1/B from the choice of
+data stays.
 
 Units: nats^2 per squared unit of the weights.
 """
@@ -12,7 +14,7 @@ from elbound.theory.claim import Claim, Standing
 from elbound.theory.settings import GRADIENT_NOISE
 from elbound.theory.symbols import v_K
 
-few, many = Integer(4), Integer(4096)
+few, many = Integer(1), Integer(16)
 
 ONE_OVER_BK = Claim(
     GRADIENT_NOISE,

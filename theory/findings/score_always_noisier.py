@@ -1,6 +1,7 @@
 """Commonly stated: the score-function gradient has more variance than the pathwise one.
 
-False for oscillating integrands: with h = cos(omega e) and e standard Gaussian
+A common reading, as of course notes; careful texts say "typically". False for oscillating integrands: with h =
+cos(omega e) and e standard Gaussian
 
     Var(score) = (1 + (1 - 4 omega^2) e^(-2 omega^2)) / 2   and   Var(path) = omega^2 (1 - e^(-2 omega^2)) / 2,
 

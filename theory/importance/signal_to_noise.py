@@ -5,7 +5,8 @@ reparameterised one's K^-3 (Q < 4P/3), the decoder's 1/K around a mean of order 
 
     plain encoder -1/2,      doubly reparameterised encoder +1/2,      decoder +1/2,
 
-and K times the plain variance tends to E (dw/dm)^2: it is no variance of a single draw divided by K.
+and K times the plain variance tends to E (dw/dm)^2: it is no variance of a single draw divided by K. That it is there
+within a share 3/K near the posterior is measured.
 
 Units: signal to noise has none; variances in nats^2 per squared unit of the latent.
 """
@@ -108,7 +109,7 @@ PLAIN_VARIANCE = Claim(
     Le(Abs(K * plain_var[K] - limit), 3 * limit / K),
     assuming=(K >= 64, *NEAR, shift2 <= Rational(1, 5)),
     title="Near the posterior K times the plain encoder gradient's variance is E (dw/dm)^2 within a share 3/K.",
-    standing=Standing.ASYMPTOTIC,
+    standing=Standing.MEASURED,
     source="rainforth-2018",
     proof="Delta method for the ratio of sums; a Gaussian integral. The share is checked, not derived.",
     wrong={

@@ -8,6 +8,9 @@ axes, into blocks [[beta lam_i, -lam_i / sigma_x2], [-lam_i / sigma_x2, D_j / si
 with D = min_j D_j; in the saddle case it is e(lam_1). A bound on the squared gradient says nothing about leaving this
 point of full posterior collapse. With learned variances the same holds at their stationary value D = 1.
 
+Lucas et al. 2019 tell by the data's eigenvalues which stationary points of the linear VAE are saddles; the constants
+here are derived.
+
 Units: nats per squared unit of the weights.
 """
 
@@ -39,6 +42,7 @@ SADDLE = Claim(
     assuming=(FIXED_VARIANCES,),
     title="The origin has a direction of descent exactly when the largest eigenvalue exceeds beta sigma_x2 min D.",
     standing=Standing.PROVED,
+    source="lucas-2019",
     proof=BLOCKS + "The trace is positive, so a negative eigenvalue exists iff some determinant is negative.",
     wrong={
         "condition without beta": Eq(Exceeds(Integer(0), least_curvature), Exceeds(lam_i[1], sigma_x2 * D_i[1])),
@@ -52,6 +56,7 @@ LEAST = Claim(
     assuming=(FIXED_VARIANCES,),
     title="The least curvature at the origin is in closed form, on both sides of the saddle condition.",
     standing=Standing.PROVED,
+    source="lucas-2019",
     proof=BLOCKS
     + """A block is linear in lam_i, so its least eigenvalue e is concave in lam_i and least over an interval at one of
 its ends. As e vanishes at 0 and at beta sigma_x2 D, it is non-negative between and decreases beyond, so in the saddle
