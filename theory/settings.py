@@ -245,6 +245,7 @@ from elbound.theory.symbols import (
     sigma_moved,
     sigma_pull,
     sigma_pulled,
+    sigma_inf2,
     sigma_sup2,
     sigma_x2,
     slip,
@@ -518,7 +519,7 @@ GRADIENT_DESCENT_RUN = Setting(
 SGD_HORIZONS = Setting(
     "sgd-horizons",
     "SGD with step size C / sqrt(t), watched at growing horizons n",
-    parameters=(C, L, Delta),
+    parameters=(C, L, Delta, sigma_inf2),
     observables=(average, uniform_average),
     facts=(UNBIASED, SMOOTH),
 )

@@ -189,6 +189,12 @@ uniform_average = curve(
 sigma_sup2 = quantity(
     "sigma_sup2", "a sure bound on the variance of the stochastic gradient", r"\sigma_{\sup}^2", nonnegative=True
 )
+sigma_inf2 = quantity(
+    "sigma_inf2",
+    "the least variance of the stochastic gradient along the run",
+    r"\sigma_{\inf}^2",
+    nonnegative=True,
+)
 Delta_sup = quantity(
     "Delta_sup",
     "a bound on the expected objective at steps 1 to n, less its infimum",
