@@ -113,6 +113,7 @@ from elbound.theory.symbols import (
     g_2,
     g_3,
     g_4,
+    g_5,
     g_DD,
     gain,
     gamma,
@@ -237,6 +238,7 @@ from elbound.theory.symbols import (
     s2_landing,
     s2_sampled,
     s_max,
+    s_min,
     s_w,
     s_z,
     shift2,
@@ -493,7 +495,7 @@ DEEP_LATENT = Setting(
 BBVI_RUN = Setting(
     "bbvi-run",
     "SGD on a Gaussian family, mean-field or full-rank, for a regression with a soft-clipped predictor",
-    parameters=(lam, sigma_x2, beta, slope_sup, curvature_sup, misfit_sup, x_abs, s_max, tau_1, tau_2),
+    parameters=(lam, sigma_x2, beta, slope_sup, curvature_sup, misfit_sup, x_abs, s_min, s_max, tau_1, tau_2),
     observables=(),
     random=True,
     refines=SGD_RUN,
@@ -762,7 +764,7 @@ GAUSSIAN_WEIGHTS = Setting(
 ADAM_DRIFT = Setting(
     "adam-drift",
     "Adam held at one parameter, independent gradients of a scalar quadratic, regulariser inside the root",
-    parameters=(beta_1, beta_2, reg, g_2, g_3, g_4),
+    parameters=(beta_1, beta_2, reg, g_2, g_3, g_4, g_5),
     observables=(drift, rest, rest_past),
 )
 
