@@ -30,7 +30,7 @@ class OffsetDescent:
         return Constants(torch.cat((deviation, torch.zeros_like(deviation[:1]))), precision, beta)
 
     @cached_property
-    def _columns(self) -> Float[Tensor, "d+1 N"]:
+    def _columns(self) -> Float[Tensor, "larger N"]:
         """The data and a last feature that is always 1."""
         columns = self.problem.columns
         return torch.cat((columns, torch.ones_like(columns[:1])))
