@@ -19,7 +19,9 @@ from elbound.theory.settings import ADAM_DRIFT
 from elbound.theory.symbols import beta_1, beta_2, drift, g_2, g_3, g_4, g_5, reg, rest, rest_past
 
 EPS = 2.0**-53
-# Five data without skewness, E (x - 0)^3 = 0, that are not balanced: E x^5 = -2520.
+# Coordinates of the data among which one that varies is taken.
+COLUMNS = 16
+# Five data of mean zero without skewness that are not balanced: E x^5 = -2520.
 NOT_SKEWED = (-9, -5, -1, 7, 8)
 
 
@@ -40,7 +42,10 @@ class FrozenProblem:
             # Gradients are the mean less the data.
             points = [Fraction(-x) for x in NOT_SKEWED]
         else:
-            points = [Fraction(float(x)) for x in table(context, c["data"], c["N"], 1, c["seed"])[:, 0]]
+            columns = table(context, c["data"], c["N"], COLUMNS, c["seed"]).T
+            # A pixel may be blank in all of a few images; the first that is not.
+            varying = [x for x in columns if len(x.unique()) > 1] or [columns[0]]
+            points = [Fraction(float(x)) for x in varying[0]]
         mean, scale = sum(points, Fraction(0)) / len(points), Fraction(float(c["sigma_x2"]))
         counts = Counter((mean - x) / scale for x in points)
         deviation = float(sum((g**2 * k for g, k in counts.items()), Fraction(0)) / len(points)) ** 0.5

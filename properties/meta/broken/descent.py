@@ -106,6 +106,11 @@ def part_of_noise(factor: float) -> Callable[..., tuple[Tensor, Tensor]]:
     return wrong
 
 
+def half_objective(problem: LinearVAE, weights: Weights) -> Tensor:
+    """Half the objective."""
+    return value(problem, weights) / 2
+
+
 def weak_divergence(problem: LinearVAE, weights: Weights) -> Tensor:
     """The objective without its KL term."""
     return value(replace(problem, beta=0.0), weights)
@@ -130,27 +135,232 @@ OFFSETS = tuple(
         ("the encoder forgotten in the objective", "elbound.impl.full_linear_vae.objective", without_code),
     )
 )
-MISTAKES = (
-    ("a gradient twice as long", PATHWISE, scaled_gradient(2.0)),
-    ("ascent", PATHWISE, scaled_gradient(-1.0)),
-    ("the batch summed", PATHWISE, summed),
-    ("one datum in all places of the batch", PATHWISE, one_datum),
-    ("one latent noise for the batch", PATHWISE, one_noise),
-    ("latent noise of three times the deviation", PATHWISE, scaled_noise(3.0)),
-    ("the noise of the first step at every step", "elbound.impl.trajectories.Run.draws", frozen_draws),
-    ("steps that do not shrink", "elbound.impl.trajectories.Sgd.step_sizes", constant_steps),
-    ("a recorded gradient four times as long", f"{PROBLEM}.gradient", scaled_mean_gradient(4.0)),
-    ("a tenth of the noise recorded", f"{PROBLEM}.noise_split", part_of_noise(0.1)),
-    ("an objective without its divergence", f"{PROBLEM}.objective", weak_divergence),
+GRADIENT, NOISE = f"{PROBLEM}.gradient", f"{PROBLEM}.noise_split"
+LEAST = "from the least value, B=8"
+
+
+def late(path: Iterator[Weights], radius: float) -> Iterator[tuple[Weights, Tensor]]:
+    """Stopped one step after the exit."""
+    theta = next(path)
+    inside = before = projection.norms(theta) <= radius
+    yield theta, before
+    for after in path:
+        theta = Weights(*(torch.where(before, new, old) for new, old in zip(after, theta, strict=True)))
+        before, inside = inside, inside & (projection.norms(theta) <= radius)
+        yield theta, before
+
+
+def unbounded(weights: Weights, radius: Any) -> Weights:
+    """Onto a ball of ten times the radius."""
+    return projection.scaled(weights, torch.minimum(torch.ones(()), 10 * radius / projection.norms(weights)))
+
+
+def half_mapping(problem: LinearVAE, weights: Weights, radius: float) -> Weights:
+    """The gradient mapping before its steps are divided by the rate: longer by the rate."""
+    rate = problem.smoothness_on_ball(radius)
+    return Weights(*(2 * rate * x for x in mapping(problem, weights, radius)))
+
+
+mapping = projection.gradient_mapping
+
+RUNS = (
+    *(
+        Break("descent/clipped-linear-vae", "downhill, all but quadratic, B=8", mistake, {path: wrong})
+        for mistake, path, wrong in (
+            ("ascent", PATHWISE, scaled_gradient(-1.0)),
+            ("gradients a hundredth as long", PATHWISE, scaled_gradient(0.01)),
+            ("a recorded gradient four times as long", GRADIENT, scaled_mean_gradient(4.0)),
+            ("half the objective", f"{PROBLEM}.objective", half_objective),
+        )
+    ),
+    Break("descent/clipped-linear-vae", LEAST, "a tenth of the noise recorded", {NOISE: part_of_noise(0.1)}),
+    *(
+        Break("descent/projected-linear-vae", "spiked, B=8", mistake, {path: wrong})
+        for mistake, path, wrong in (
+            ("ascent", PATHWISE, scaled_gradient(-1.0)),
+            ("a recorded gradient four times as long", GRADIENT, scaled_mean_gradient(4.0)),
+            ("a mapping longer by the rate", "elbound.impl.trajectories.gradient_mapping", half_mapping),
+        )
+    ),
+    Break("descent/projected-linear-vae", LEAST, "no noise recorded", {NOISE: part_of_noise(0.0)}),
+    *(
+        Break("descent/stopped-linear-vae", LEAST, mistake, {path: wrong})
+        for mistake, path, wrong in (
+            ("a gradient twice as long", PATHWISE, scaled_gradient(2.0)),
+            ("ascent", PATHWISE, scaled_gradient(-1.0)),
+            ("the batch summed", PATHWISE, summed),
+            ("the noise of the first step at every step", "elbound.impl.trajectories.Run.draws", frozen_draws),
+            ("steps that do not shrink", "elbound.impl.trajectories.Sgd.step_sizes", constant_steps),
+            ("a recorded gradient four times as long", GRADIENT, scaled_mean_gradient(4.0)),
+            ("a tenth of the noise recorded", NOISE, part_of_noise(0.1)),
+            ("an objective without its divergence", f"{PROBLEM}.objective", weak_divergence),
+        )
+    ),
+    Break("descent/stopped-linear-vae", "a ball that many runs leave", "stopped a step late", {"elbound.impl.trajectories.stopped": late}),
 )
-RUNS = tuple(
-    Break(experiment, instance, mistake + " at " + instance, {path: wrong})
-    for experiment, instances in (
-        ("descent/clipped-linear-vae", ("from the least value, B=8","spiked, B=K=1","digits, B=8")),
-        ("descent/projected-linear-vae", ("from the least value, B=8","spiked, B=8","spiked, one step")),
-        ("descent/stopped-linear-vae", ("from the least value, B=8","a ball that many runs leave","spiked, B=4")),
-    )
-    for instance in instances
-    for mistake, path, wrong in MISTAKES
+
+# Adam
+
+take = optimisers.adam_step
+
+
+def adam_ascent(adam: optimisers.Adam, theta: Tensor, gradient: Tensor, before: Any) -> Any:
+    """Up the gradient."""
+    return take(adam, theta, -gradient, before)
+
+
+def short_gradients(adam: optimisers.Adam, theta: Tensor, gradient: Tensor, before: Any) -> Any:
+    """Gradients a hundred thousandth as long."""
+    return take(adam, theta, 1e-5 * gradient, before)
+
+
+def steep_memory(adam: optimisers.Adam, theta: Tensor, gradient: Tensor, before: Any) -> Any:
+    """A second moment that forgets nothing: the sum of all squares."""
+    return take(replace(adam, beta_2=0.0), theta, gradient, before)
+
+
+def slow(adam: optimisers.Adam, theta: Tensor, gradient: Tensor, before: Any) -> Any:
+    """Steps that shrink like 1 / t."""
+    return take(replace(adam, step_decay=1.0), theta, gradient, before)
+
+
+def stale(adam: optimisers.Adam, late: bool = True) -> Any:
+    """The weights of a preconditioner that sees past gradients only."""
+    return weights_of(replace(adam, timing=optimisers.Timing.PAST))
+
+
+weights_of = frozen_drift._weights
+
+
+def no_momentum(adam: optimisers.Adam) -> Any:
+    """The weights without momentum."""
+    return weights_of(replace(adam, beta_1=0.0))
+
+
+def current(adam: optimisers.Adam) -> Any:
+    """The weights of a preconditioner that sees the current gradient."""
+    return weights_of(replace(adam, timing=optimisers.Timing.CURRENT))
+
+
+slope = SoftClip.slope
+
+
+def steep(clip: SoftClip, x: Tensor) -> Tensor:
+    """A derivative ten times as large."""
+    return 10 * slope(clip, x)
+
+
+STEP = "elbound.properties.experiments.adam_clipped_offset.adam_step"
+MEMORY = "elbound.impl.frozen_drift._weights"
+ADAM = (
+    *(
+        Break(experiment, instance, mistake, {path: wrong})
+        for experiment, instance in (
+            ("descent/adam-clipped-offset", "down a long slope"),
+            ("descent/adam-constant-step", "below the trivial bound"),
+        )
+        for mistake, path, wrong in (
+            ("ascent", STEP, adam_ascent),
+            ("gradients nearly zero", STEP, short_gradients),
+            ("steps like 1 / t", STEP, slow),
+            ("a steep clip", "elbound.impl.soft_clipping.SoftClip.slope", steep),
+        )
+    ),
+    Break("descent/frozen-adam", "one in ten, beta_2 = 0.99", "a stale second moment", {MEMORY: stale}),
+    Break("descent/frozen-adam", "one in four, beta = (0.99, 0.99)", "momentum left out", {MEMORY: no_momentum}),
+    Break("descent/frozen-adam", "one in four, regulariser as large as the gradients", "current gradients in the past preconditioner", {MEMORY: current}),
 )
-BREAKS: tuple[Break, ...] = OFFSETS + RUNS
+
+# Gradient descent and variational inference
+
+derivative = piecewise.PiecewiseQuadratic.derivative
+
+
+def scaled_derivative(factor: Fraction) -> Callable[..., Fraction]:
+    """The derivative times a factor."""
+    return lambda function, x: factor * derivative(function, x)
+
+
+def overshooting(parts: Any, start: Any, steps: Any) -> Any:
+    """Steps of three times their size."""
+    return downhill(parts, start, [3 * step for step in steps])
+
+
+def idle(parts: Any, start: Any, steps: Any) -> Any:
+    """Steps of half their size."""
+    return downhill(parts, start, [step / 2 for step in steps])
+
+
+downhill = piecewise.descend
+INFERENCE = "elbound.impl.bbvi.GaussianInference"
+outcomes, divergence_gradient, loss = (
+    bbvi.GaussianInference.outcomes,
+    bbvi.GaussianInference.divergence_gradient,
+    bbvi.GaussianInference.objective,
+)
+
+
+def backwards(problem: bbvi.GaussianInference, theta: Tensor) -> Tensor:
+    """The gradient of minus the divergence."""
+    return -divergence_gradient(problem, theta)
+
+
+def tripled_divergence(problem: bbvi.GaussianInference, theta: Tensor) -> Tensor:
+    """Three times the divergence's gradient."""
+    return 3 * divergence_gradient(problem, theta)
+
+
+def reversed_outcomes(problem: bbvi.GaussianInference, theta: Tensor) -> Tensor:
+    """The loss's gradient with the other sign."""
+    return -outcomes(problem, theta)
+
+
+def first_outcomes(problem: bbvi.GaussianInference, sgd: Any, stream: Any, replicates: Any) -> Iterator[Tensor]:
+    """The outcomes of the first step at every step."""
+    first = next(picks(problem, sgd, stream, replicates))
+    for _ in range(sgd.steps):
+        yield first
+
+
+picks = bbvi._picks
+split = bbvi.noise_split
+
+
+def tenth_split(problem: Any, table: Any) -> Any:
+    """A tenth of the noise."""
+    return tuple(x / 10 for x in split(problem, table))
+
+
+def without_divergence(problem: bbvi.GaussianInference, theta: Tensor) -> Tensor:
+    """The objective without its divergence, negated."""
+    return loss(problem, theta) - 2 * problem.beta * problem.divergence(theta)
+
+
+CONTRARY = "from the prior, contrary labels, mean-field"
+REST = (
+    *(
+        Break("descent/gradient-descent", "zigzag, L gamma = 1, n=20", mistake, {path: wrong})
+        for mistake, path, wrong in (
+            ("steps of half their size", "elbound.properties.experiments.gradient_descent.descend", idle),
+            ("a derivative 10 percent too large", "elbound.impl.piecewise.PiecewiseQuadratic.derivative", scaled_derivative(Fraction(11, 10))),
+            ("ascent", "elbound.impl.piecewise.PiecewiseQuadratic.derivative", scaled_derivative(Fraction(-1))),
+            ("steps of three times their size", "elbound.properties.experiments.gradient_descent.descend", overshooting),
+        )
+    ),
+    *(
+        Break("descent/variational-inference", instance, mistake, {path: wrong})
+        for instance in (CONTRARY, "log-scales far below zero, one step", "digits, full-rank, B = 4", "two-dimensional, far start")
+        for mistake, path, wrong in (
+            ("the divergence with the other sign", f"{INFERENCE}.divergence_gradient", backwards),
+            ("three times the divergence", f"{INFERENCE}.divergence_gradient", tripled_divergence),
+            ("the loss with the other sign", f"{INFERENCE}.outcomes", reversed_outcomes),
+            ("the outcomes of the first step at every step", "elbound.impl.bbvi._picks", first_outcomes),
+            ("a tenth of the noise recorded", "elbound.impl.bbvi.noise_split", tenth_split),
+            ("the objective with the other divergence", f"{INFERENCE}.objective", without_divergence),
+            ("steps that do not shrink", "elbound.impl.trajectories.Sgd.step_sizes", constant_steps),
+        )
+    ),
+    Break("descent/offset-horizons", "offset at optimum", "steps that do not shrink", {"elbound.impl.trajectories.Sgd.step_sizes": constant_steps}),
+    Break("descent/offset-horizons", "offset at optimum", "the encoder forgotten in the objective", {"elbound.impl.full_linear_vae.objective": without_code}),
+)
+BREAKS: tuple[Break, ...] = OFFSETS + RUNS + ADAM + REST
