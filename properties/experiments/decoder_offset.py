@@ -413,6 +413,7 @@ class OffsetRun(Experiment):
     """What both ways of measuring share: the problem, its parameters, and the noise of each step in closed form."""
 
     setting = SGD_RUN
+
     @abstractmethod
     def problem(self, configuration: Configuration, context: Context) -> OffsetProblem:
         """What is run."""

@@ -54,7 +54,8 @@ class InferenceProblem:
     @staticmethod
     def of(configuration: Configuration, context: Context) -> "InferenceProblem":
         """Two labels for each input, `contrast` above and below a random centre; `start` scales a random start, "bent"
-        puts the log-scales where their soft-clip bends most, at the upper end of the range."""
+        puts the log-scales where their soft-clip bends most, at the upper end of the range.
+        """
         c: Any = configuration
         inputs = table(context, c["data"], c["N"], c["k"], c["seed"]) * c["scale"]
         count, size = inputs.shape

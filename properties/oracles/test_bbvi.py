@@ -103,7 +103,8 @@ def test_an_outcome_is_the_derivative_of_its_loss(seed: int, size: int, below: b
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "share"), [(-3.0, -1.0, 0.9), (-4.0, -0.5, 0.9), (-0.5, 2.0, 0.7), (0.5, 1.0, 0.7), (-1.0, 1.0, 0.7)]
+    ("low", "high", "share"),
+    [(-3.0, -1.0, 0.9), (-4.0, -0.5, 0.9), (-0.5, 2.0, 0.7), (0.5, 1.0, 0.7), (-1.0, 1.0, 0.7)],
 )
 def test_the_smoothness_bound_holds_on_any_range_of_log_scales_and_is_met(
     low: float, high: float, share: float

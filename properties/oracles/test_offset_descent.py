@@ -1,4 +1,4 @@
-"""SGD on a decoder offset: the step, its law and its moments against automatic gradients, enumeration and simulation."""
+"""SGD on a decoder offset: step and moments against automatic gradients, enumeration and simulation."""
 
 import itertools
 import math

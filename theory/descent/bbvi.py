@@ -67,7 +67,6 @@ R_y sup f' / sigma_x2 and curvature at most (sup f'^2 + R_y sup|f''|) / sigma_x2
 beta times the second derivative 2 e^(2 g) g'^2 + (e^(2 g) - 1) g'' of e^(2 g) / 2 - g. """
 
 
-
 def last_value(constant: Expr) -> Le:
     """The rate with the last value of the objective and this for the smoothness constant, multiplied out."""
     gained = total(step * (1 - constant * step / 2) * a[t])
