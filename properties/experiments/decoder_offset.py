@@ -135,7 +135,8 @@ class OffsetProblem:
         latent += self.sgd.law.bound * float(problem.posterior_variance.max()) ** 0.5
         decoded = float(descent.weights.decoder.abs().sum(1).max()) * latent
         place = float((descent.optimum.abs() + self.away.abs()).max())
-        return (float(problem.data.abs().max()) + decoded + place) * (1 + self.curvature)
+        total: float = (float(problem.data.abs().max()) + decoded + place) * (1 + self.curvature)
+        return total
 
     @property
     def rounding(self) -> float:

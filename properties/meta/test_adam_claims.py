@@ -83,15 +83,16 @@ def test_the_bounded_gradient_bounds_say_something_from_the_horizons_that_are_na
 def test_without_skewness_the_next_order_is_the_bias_and_the_leading_one_alone_is_false(beta: float) -> None:
     instance = {0.0: "no skewness, not balanced, beta_2 = 0.99", 0.9: "no skewness, momentum"}[beta]
     configuration = FROZEN_ADAM.instances[instance]
-    situation, measured = (f(configuration, Context()) for f in (FROZEN_ADAM.situation, FROZEN_ADAM.measure))
-    trial = Trial(situation, measured, Budget())
+    measured = FROZEN_ADAM.measure(configuration, Context())
+    trial = Trial(FROZEN_ADAM.situation(configuration, Context()), measured, Budget())
     for claim, falls in ((adam_bias.ADAM_BIAS, True), (adam_bias.PAST, beta > 0)):
         assert trial.judge(claim).verdict is Verdict.ASSUMPTION_NOT_MET
         old = replace(claim, assuming=adam_bias.LONG_MEMORY[:2])
         assert (trial.judge(old).verdict is Verdict.REFUTED) == falls
     # -(3/8) (1 - beta_2)^2 E g^5 / (E g^2)^2 with E g^5 = -2520 and E g^2 = 44, to the next order in 1 - beta_2.
     if not beta:
-        assert measured.values[rest].middle == pytest.approx(0.375 * 1e-4 * 2520 / 44**2, rel=0.03)
+        found: Any = measured.values[rest]
+        assert found.middle == pytest.approx(0.375 * 1e-4 * 2520 / 44**2, rel=0.03)
 
 
 def test_the_biass_constant_is_the_overlap_of_the_two_memories() -> None:

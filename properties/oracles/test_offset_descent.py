@@ -11,7 +11,7 @@ import torch
 from elbound.impl.noise import Stream, replicate_range
 from elbound.impl.offset_descent import OffsetDescent
 from elbound.impl.trajectories import Draw, draw
-from elbound.properties.experiment import Context
+from elbound.properties.experiment import Context, Steps
 from elbound.properties.experiments.decoder_offset import (
     BASE,
     OFFSET_MOMENTS,
@@ -22,6 +22,7 @@ from elbound.properties.experiments.decoder_offset import (
     quadratics,
     walk,
 )
+from elbound.theory.symbols import a, sigma2
 
 EPS = 2.0**-53
 SMALL = BASE | {"N": 3, "d": 2, "k": 1, "B": 2, "K": 1, "n": 2, "start": 0.7, "data": "digits"}
@@ -111,9 +112,13 @@ def test_moments_are_the_means_of_long_simulated_runs(start: float) -> None:
 def test_a_longer_noise_moves_the_moments_of_the_steps_and_not_the_recorded_noise() -> None:
     configuration = OFFSET_MOMENTS.instances["offset at optimum, n=100"]
     right, wrong = (OFFSET_MOMENTS.measure(configuration, Context(), x) for x in ("", "noise of twice the variance"))
-    (a, sigma2, _) = right.values
-    assert wrong.values[a](100).low > right.values[a](100).high
-    assert np.array_equal(wrong.values[sigma2](100).low, right.values[sigma2](100).low)
+    (square, noise), (longer, recorded) = ([x.values[letter] for letter in (a, sigma2)] for x in (right, wrong))
+    assert isinstance(square, Steps)
+    assert isinstance(longer, Steps)
+    assert longer(100).low > square(100).high
+    assert isinstance(noise, Steps)
+    assert isinstance(recorded, Steps)
+    assert recorded(100).low == noise(100).low
 
 
 def test_an_enumerated_run_is_as_long_as_asked_or_as_can_be_enumerated() -> None:

@@ -72,9 +72,9 @@ ORDER = Claim(
     assuming=(L * C < 2, UNBIASED, SMOOTH, sigma_inf2 > 0),
     title="With noise the weighted mean square on a quadratic, divided by log n, falls like n^(-1/2).",
     standing=Standing.ASYMPTOTIC,
-    proof="""On quadratics E a_t is L gamma_t sigma^2 / 2 to leading order where sigma^2 > 0, so the sum of gamma_t E a_t
-is of order log n. What is compared is the slope of the mean over log n with -1/2. Without noise the sum of gamma_t E a_t
-stays bounded, the mean is of order 1 / sqrt n, and over log n its slope at horizon n is -1/2 - 1 / log n.""",
+    proof="""On quadratics E a_t is L gamma_t sigma^2 / 2 to leading order where sigma^2 > 0, so the sum of
+gamma_t E a_t is of order log n. What is compared is the slope of the mean over log n with -1/2. Without noise the sum
+of gamma_t E a_t stays bounded, the mean is of order 1 / sqrt n, and over log n its slope is -1/2 - 1 / log n.""",
     wrong={
         "1/n: no more than doubled after a thousandfold n": Le(growth(1), 2),
         "n^-1/4: at least halved after a thousandfold n": Ge(growth(Rational(1, 4)), Rational(1, 2)),
