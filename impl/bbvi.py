@@ -1,7 +1,7 @@
 """Gaussian variational inference without amortisation for a regression with a soft-clipped predictor.
 
 Weights z ~ N(0, I), labels y ~ N(f(x.z), sigma_x2) with a soft-clip f: log p(y|z) is smooth and not concave. The family
-is q = N(m, S S^T), S lower triangular with diagonal exp(g(u)), g a soft-clip onto (-ell, ell); the noise has three
+is q = N(m, S S^T), S lower triangular with diagonal exp(g(u)), g a soft-clip onto an interval; the noise has three
 points, so that every expectation is a finite sum. Parameters are one column theta = (m, u, entries below the diagonal)
 for each replicate, replicates last.
 """
@@ -40,8 +40,8 @@ class InferenceRun(NamedTuple):
 class GaussianInference:
     """F(theta) = mean over labels of E_q (y - f(x.z))^2 / (2 sigma_x2) + beta KL(q || N(0, I)), constants left out.
 
-    Inputs [N, k] with J labels each, sigma_x2 > 0, beta > 0, f = `predictor`, g = `log_scale` with a range symmetric
-    about 0, `below` the free entries of S below its diagonal. Raises ValueError on other values.
+    Inputs [N, k] with J labels each, sigma_x2 > 0, beta > 0, f = `predictor`, g = `log_scale`,
+    `below` the free entries of S below its diagonal. Raises ValueError on other values.
     """
 
     inputs: Float[Tensor, "N k"]
@@ -56,10 +56,6 @@ class GaussianInference:
         for name in ("noise_variance", "beta"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; allowed: positive and finite")
-        if self.log_scale.low != -self.log_scale.high:
-            raise ValueError(
-                f"log_scale has range ({self.log_scale.low}, {self.log_scale.high}); allowed: symmetric about 0"
-            )
         size = self.inputs.shape[1]
         if not all(0 <= column < row < size for row, column in self.below):
             raise ValueError(f"below is {self.below}; allowed: pairs row > column within 0 to {size - 1}")
@@ -155,18 +151,27 @@ class GaussianInference:
     def largest_scale(self) -> float:
         return math.exp(self.log_scale.high)
 
+    @property
+    def least_scale(self) -> float:
+        return math.exp(self.log_scale.low)
+
+    @property
+    def _largest_excess(self) -> float:
+        """The largest |exp(2 g(u)) - 1|, at one of the ends of the log-scales' range."""
+        return max(abs(self.largest_scale**2 - 1), abs(self.least_scale**2 - 1))
+
     def smoothness(self) -> float:
         """A bound on |Hess F| everywhere. Own derivation.
 
         The loss of one label has slope at most R f'/sigma_x2 and curvature at most (f'^2 + R |f''|)/sigma_x2 in x.z.
         Along theta' = (m', u', T') the noise's unit covariance gives E|z'|^2 <= |m'|^2 + |T'|^2 + (S g' u')^2, and
-        z'' = S (g'^2 + g'') u'^2 e has E|e| = 1/sqrt 3; the divergence adds its own second derivative.
+        z'' = S (g'^2 + g'') u'^2 e has E|e| = 1/sqrt 3; the divergence adds 2 e^(2 g) g'^2 + (e^(2 g) - 1) g''.
         """
         f1, f2, g1, g2 = *_suprema(self.predictor), *_suprema(self.log_scale)
         top, precision = self.largest_scale, 1 / self.noise_variance
         curvature = self.largest_moment * (f1**2 + self.largest_misfit * f2) * precision
         bend = self.mean_absolute_input * self.largest_misfit * f1 * precision * top * (g1**2 + g2) / math.sqrt(3)
-        divergence = 2 * top**2 * g1**2 + g2 * (top**2 - 1)
+        divergence = 2 * top**2 * g1**2 + g2 * self._largest_excess
         return max(curvature + self.beta, curvature * top**2 * g1**2 + bend + self.beta * divergence)
 
     def infimum(self) -> float:
@@ -206,8 +211,8 @@ class GaussianInference:
 
     def gradient_bound(self, reach: float) -> float:
         """A bound on |grad F| where |(m, T)| <= reach."""
-        g1, top = _suprema(self.log_scale)[0], self.largest_scale
-        divergence = math.hypot(reach, math.sqrt(self.latent_dim) * g1 * (top**2 - 1))
+        g1 = _suprema(self.log_scale)[0]
+        divergence = math.hypot(reach, math.sqrt(self.latent_dim) * g1 * self._largest_excess)
         return math.sqrt(self._outcome_square) + self.beta * divergence
 
     def highest(self, reach: float) -> float:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
@@ -77,7 +78,8 @@ class Sgd:
 
     def step_sizes(self) -> list[float]:
         """gamma_1, ..., gamma_n."""
-        return [self.step_size / math.sqrt(t) for t in range(1, self.steps + 1)]
+        found: list[float] = (self.step_size / np.sqrt(np.arange(1, self.steps + 1))).tolist()
+        return found
 
     def shares(self, data_count: int) -> tuple[float, float]:
         """Factors of the data and the noise part in every variance of the sample gradient.

@@ -115,6 +115,7 @@ from elbound.theory.symbols import (
     g_2,
     g_3,
     g_4,
+    g_5,
     g_DD,
     gain,
     gamma,
@@ -242,11 +243,13 @@ from elbound.theory.symbols import (
     s2_landing,
     s2_sampled,
     s_max,
+    s_min,
     s_w,
     s_z,
     shift2,
     sigma2,
     sigma2_A,
+    sigma_inf2,
     sigma_moved,
     sigma_pull,
     sigma_pulled,
@@ -561,7 +564,7 @@ DEEP_LATENT = Setting(
 BBVI_RUN = Setting(
     "bbvi-run",
     "SGD on a Gaussian family, mean-field or full-rank, for a regression with a soft-clipped predictor",
-    parameters=(lam, sigma_x2, beta, slope_sup, curvature_sup, misfit_sup, x_abs, s_max, tau_1, tau_2),
+    parameters=(lam, sigma_x2, beta, slope_sup, curvature_sup, misfit_sup, x_abs, s_min, s_max, tau_1, tau_2),
     observables=(),
     random=True,
     refines=SGD_RUN,
@@ -593,7 +596,7 @@ GRADIENT_DESCENT_RUN = Setting(
 SGD_HORIZONS = Setting(
     "sgd-horizons",
     "SGD with step size C / sqrt(t), watched at growing horizons n",
-    parameters=(C, L, Delta),
+    parameters=(C, L, Delta, sigma_inf2),
     observables=(average, uniform_average),
     facts=(UNBIASED, SMOOTH),
     units={
@@ -840,7 +843,7 @@ GAUSSIAN_WEIGHTS = Setting(
 ADAM_DRIFT = Setting(
     "adam-drift",
     "Adam held at one parameter, independent gradients of a scalar quadratic, regulariser inside the root",
-    parameters=(beta_1, beta_2, reg, g_2, g_3, g_4),
+    parameters=(beta_1, beta_2, reg, g_2, g_3, g_4, g_5),
     observables=(drift, rest, rest_past),
     units={OBJECTIVE: {reg: 1, g_2: 2, g_3: 3, g_4: 4, rest: 1, rest_past: 1}},
 )

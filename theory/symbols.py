@@ -189,6 +189,12 @@ uniform_average = curve(
 sigma_sup2 = quantity(
     "sigma_sup2", "a sure bound on the variance of the stochastic gradient", r"\sigma_{\sup}^2", nonnegative=True
 )
+sigma_inf2 = quantity(
+    "sigma_inf2",
+    "the least variance of the stochastic gradient along the run",
+    r"\sigma_{\inf}^2",
+    nonnegative=True,
+)
 Delta_sup = quantity(
     "Delta_sup",
     "a bound on the expected objective at steps 1 to n, less its infimum",
@@ -414,6 +420,7 @@ z_score = quantity(
 misfit_sup = quantity("misfit_sup", "largest distance of a label from the far end of the predictor's range", "R_y")
 x_abs = quantity("x_abs", "largest mean absolute value of an input coordinate", r"\max_jE|x_j|", nonnegative=True)
 s_max = quantity("s_max", "largest standard deviation the variational family allows, before correlation")
+s_min = quantity("s_min", "least standard deviation the variational family allows, before correlation")
 tau_1 = quantity("tau_1", "supremum of the slope of the log-scales' soft-clip", r"\tau_1")
 tau_2 = quantity("tau_2", "supremum of the curvature of the log-scales' soft-clip", r"\tau_2")
 
@@ -681,6 +688,7 @@ p = quantity("p", "number of trained parameters", integer=True, positive=True)
 g_2 = quantity("g_2", "second moment of the stochastic gradient at the minimiser", r"\mathbb Eg^2")
 g_3 = quantity("g_3", "third moment of the stochastic gradient at the minimiser", r"\mathbb Eg^3", real=True)
 g_4 = quantity("g_4", "fourth moment of the stochastic gradient at the minimiser", r"\mathbb Eg^4")
+g_5 = quantity("g_5", "fifth absolute moment of the stochastic gradient at the minimiser", r"\mathbb E|g|^5")
 drift = quantity("drift", "Adam's mean step per step size, held at the minimiser", r"h", real=True)
 rest = quantity("rest", "gradient at the point where Adam's mean step vanishes", r"F'_\infty", real=True)
 rest_past = quantity(

@@ -248,6 +248,7 @@ class ConstantStepRun(ClippedOffsetRun):
         | _tiny
         | {"n": 1500, "1 - beta_2": 0.001, "stride": 0.0006, "beta_1": 0.5},
         "below the trivial bound": SLOPE | {"n": 3000, "reg": 0.1, "1 - beta_2": 0.0035, "stride": 0.004},
+        "far below the trivial bound": SLOPE | {"n": 6000, "reg": 0.1, "1 - beta_2": 0.0018, "stride": 0.003},
         "digits, B=4": NEAR | _tiny | {"data": "digits", "N": 64, "d": 4, "B": 4, "n": 200},
         "below the trivial bound, gradients nearly zero": SLOPE
         | {"n": 3000, "reg": 0.1, "1 - beta_2": 0.0035, "stride": 0.004, "gain": 1e-4},

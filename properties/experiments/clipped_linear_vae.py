@@ -35,6 +35,7 @@ class ClippedRun(Simulated[Planned]):
         "two-valued, without replacement": SMALL | {"data": "two-valued", "replacement": False, "B": 4, "K": 2},
         "from the least value, B=8": LEAST,
         "near-degenerate": SMALL | {"data": "near-degenerate", "law": "uniform"},
+        "downhill, all but quadratic, B=8": SHORT_GRADIENTS | {"factor": 2.0, "gain": 1.0},
         "one step, L C = 5/2": SHORT_GRADIENTS | {"factor": 2.0, "gain": 1.0, "LC": 2.5, "n": 1},
         "gradients a hundredth as long": SHORT_GRADIENTS | {"factor": 2.0},
     }

@@ -16,9 +16,13 @@ from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
 from elbound.properties.spaces import Choice, Configuration, Count, Logarithmic, Scalar, Space
 from elbound.theory.settings import ADAM_DRIFT
-from elbound.theory.symbols import beta_1, beta_2, drift, g_2, g_3, g_4, reg, rest, rest_past
+from elbound.theory.symbols import beta_1, beta_2, drift, g_2, g_3, g_4, g_5, reg, rest, rest_past
 
 EPS = 2.0**-53
+# Coordinates of the data among which one that varies is taken.
+COLUMNS = 16
+# Five data of mean zero without skewness that are not balanced: E x^5 = -2520.
+NOT_SKEWED = (-9, -5, -1, 7, 8)
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,14 @@ class FrozenProblem:
         if c["data"] == "two-valued":
             ones = min(c["ones"], c["N"] - 1)
             points = [Fraction(1)] * ones + [Fraction(0)] * (c["N"] - ones)
+        elif c["data"] == "not skewed":
+            # Gradients are the mean less the data.
+            points = [Fraction(-x) for x in NOT_SKEWED]
         else:
-            points = [Fraction(float(x)) for x in table(context, c["data"], c["N"], 1, c["seed"])[:, 0]]
+            columns = table(context, c["data"], c["N"], COLUMNS, c["seed"]).T
+            # A pixel may be blank in all of a few images; the first that is not.
+            varying = [x for x in columns if len(x.unique()) > 1] or [columns[0]]
+            points = [Fraction(float(x)) for x in varying[0]]
         mean, scale = sum(points, Fraction(0)) / len(points), Fraction(float(c["sigma_x2"]))
         counts = Counter((mean - x) / scale for x in points)
         deviation = float(sum((g**2 * k for g, k in counts.items()), Fraction(0)) / len(points)) ** 0.5
@@ -58,6 +68,11 @@ class FrozenProblem:
     def moment(self, order: int) -> float:
         """E g^order at the minimiser, rounded once."""
         return float(sum((g**order * k for g, k in self.counts.items()), Fraction(0)) / sum(self.counts.values()))
+
+    @property
+    def fifth_absolute_moment(self) -> float:
+        """E |g|^5 at the minimiser, rounded once."""
+        return float(sum((abs(g) ** 5 * k for g, k in self.counts.items()), Fraction(0)) / sum(self.counts.values()))
 
 
 class FrozenAdam(Experiment):
@@ -96,6 +111,8 @@ class FrozenAdam(Experiment):
         "one in four, beta = (0.99, 0.99)": _rare | {"N": 4, "beta_1": 0.99},
         "one in four, regulariser as large as the gradients": _rare | {"N": 4, "reg": 1.0},
         "one pixel of digits, beta = (0.9, 0.99)": _rare | {"data": "digits", "N": 6, "beta_1": 0.9, "reg": 0.3},
+        "no skewness, not balanced, beta_2 = 0.99": _rare | {"data": "not skewed", "N": 5, "reg": 0.001},
+        "no skewness, momentum": _rare | {"data": "not skewed", "N": 5, "reg": 0.001, "beta_1": 0.9},
         "balanced": _rare | {"N": 2, "ones": 1},
     }
     faults = {
@@ -112,6 +129,7 @@ class FrozenAdam(Experiment):
             g_2: problem.moment(2),
             g_3: problem.moment(3),
             g_4: problem.moment(4),
+            g_5: problem.fifth_absolute_moment,
         }
         return Situation(values, precision=2.0**-50)
 

@@ -29,6 +29,7 @@ from elbound.theory.symbols import (
     misfit_sup,
     n,
     s_max,
+    s_min,
     sigma2,
     sigma_sup2,
     sigma_x2,
@@ -52,7 +53,9 @@ class InferenceProblem:
 
     @staticmethod
     def of(configuration: Configuration, context: Context) -> "InferenceProblem":
-        """Two labels for each input, `contrast` above and below a random centre; `start` scales a random start."""
+        """Two labels for each input, `contrast` above and below a random centre; `start` scales a random start, "bent"
+        puts the log-scales where their soft-clip bends most, at the upper end of the range.
+        """
         c: Any = configuration
         inputs = table(context, c["data"], c["N"], c["k"], c["seed"]) * c["scale"]
         count, size = inputs.shape
@@ -68,10 +71,12 @@ class InferenceProblem:
             c["sigma_x2"],
             c["beta"],
             SoftClip(-1.0, 1.0, c["s"]),
-            SoftClip(-c["ell"], c["ell"], c["s"]),
+            SoftClip(c["shift"] - c["ell"], c["shift"] + c["ell"], c["s"]),
             below,
         )
         start = drawn[count : count + problem.parameter_count] * c["start"]
+        if c.get("bent"):
+            start[size : 2 * size] = problem.log_scale.high
         sgd = Sgd(
             steps=c["n"],
             step_size=c["LC"] / problem.smoothness(),
@@ -126,6 +131,7 @@ class InferenceRuns(Experiment):
             Logarithmic("beta", 0.05, 5.0),
             Logarithmic("s", 0.5, 5.0),
             Linear("ell", 0.1, 1.0),
+            Choice("shift", (0.0, -2.0, 1.0), usual=2),
             Count("seed", 0, 2**16),
             Choice("gain", (1.0, 0.01), usual=4),
         )
@@ -149,6 +155,7 @@ class InferenceRuns(Experiment):
         "beta": 6.0,
         "s": 0.6,
         "ell": 0.3,
+        "shift": 0.0,
         "seed": 5,
         "gain": 1.0,
     }
@@ -162,6 +169,9 @@ class InferenceRuns(Experiment):
         "digits, full-rank, B = 4": _noisy
         | {"data": "digits", "family": "full-rank", "k": 2, "B": 4, "K": 2, "centre": 0.7, "contrast": 0.3},
         "one step, L C = 5/2": _quadratic | {"LC": 2.5, "n": 1, "s": 2.0, "ell": 0.5},
+        "log-scales far below zero, one step": _noisy
+        | {"n": 1, "LC": 1.9, "contrast": 0.0, "scale": 1e-3, "beta": 1.0, "s": 20.0, "ell": 1.0, "shift": -2.0}
+        | {"bent": True},
         "far start, all but quadratic, gradients a hundredth as long": _quadratic | {"gain": 0.01},
     }
     faults = {"noise forgotten in the record": "from the prior, contrary labels, mean-field"}
@@ -183,6 +193,7 @@ class InferenceRuns(Experiment):
             curvature_sup: problem.predictor.curvature_bound,
             misfit_sup: problem.largest_misfit,
             x_abs: problem.mean_absolute_input,
+            s_min: problem.least_scale,
             s_max: problem.largest_scale,
             tau_1: problem.log_scale.slope_bound,
             tau_2: problem.log_scale.curvature_bound,

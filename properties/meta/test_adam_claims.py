@@ -1,18 +1,24 @@
 """Adam's bounds as formulas: orders in n, and where they say more than the trivial bound."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from sympy import Symbol, simplify
+from sympy import Symbol, lambdify, simplify
 
 from elbound.properties.arithmetics import Replicates
+from elbound.properties.evidence.budget import Budget
+from elbound.properties.experiment import Context
+from elbound.properties.experiments.frozen_adam import FROZEN_ADAM
+from elbound.properties.trial import Trial
+from elbound.reports.row import Verdict
 from elbound.theory.descent import adam_bias
 from elbound.theory.descent.adam_bounded_gradient import ADAM_BOUNDED_GRADIENT, MOMENTUM
 from elbound.theory.descent.adam_momentum import ADAM_MOMENTUM
 from elbound.theory.evaluate import evaluate
 from elbound.theory.settings import UNBIASED
-from elbound.theory.symbols import C, Delta, L, R, alpha, beta_1, beta_2, n, p, reg
+from elbound.theory.symbols import C, Delta, L, R, alpha, beta_1, beta_2, n, p, reg, rest
 
 FACTS = frozenset({UNBIASED})
 
@@ -54,6 +60,39 @@ def test_the_bounded_gradient_bounds_are_vacuous_where_they_are_said_to_be(
     steps: float, momentum: float, forgetting: float, *, vacuous: bool
 ) -> None:
     assert (least_bound(steps, momentum, forgetting) >= 1) == vacuous
+
+
+@pytest.mark.parametrize(("momentum", "horizon"), [(0.0, 1_800), (0.9, 1_720_000)])
+def test_the_bounded_gradient_bounds_say_something_from_the_horizons_that_are_named(
+    momentum: float, horizon: int
+) -> None:
+    """L Delta = p R^2 and reg = R / 10^4; the best of a grid of steps and memories, each to half a percent."""
+    claim = MOMENTUM if momentum else ADAM_BOUNDED_GRADIENT
+    known = {L: 1.0, Delta: 1.0, p: 1, R: 1.0, reg: 1e-4, beta_1: momentum}
+    shares, steps = np.geomspace(0.03, 30, 1_400), np.geomspace(1e-5, 1, 2_400)[:, None]
+
+    def least(count: float) -> float:
+        memory = 1 - np.minimum(shares / count, 0.09 if momentum else 0.9)
+        bound = lambdify((alpha, beta_2), claim.right.subs(known | {n: count}))(steps, memory)
+        return float(np.min(bound)) / (count - momentum / (1 - momentum) if momentum else 1.0)
+
+    assert least(horizon) < 1 < least(horizon * 0.98)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.9])
+def test_without_skewness_the_next_order_is_the_bias_and_the_leading_one_alone_is_false(beta: float) -> None:
+    instance = {0.0: "no skewness, not balanced, beta_2 = 0.99", 0.9: "no skewness, momentum"}[beta]
+    configuration = FROZEN_ADAM.instances[instance]
+    measured = FROZEN_ADAM.measure(configuration, Context())
+    trial = Trial(FROZEN_ADAM.situation(configuration, Context()), measured, Budget())
+    for claim, falls in ((adam_bias.ADAM_BIAS, True), (adam_bias.PAST, beta > 0)):
+        assert trial.judge(claim).verdict is Verdict.ASSUMPTION_NOT_MET
+        old = replace(claim, assuming=adam_bias.LONG_MEMORY[:2])
+        assert (trial.judge(old).verdict is Verdict.REFUTED) == falls
+    # -(3/8) (1 - beta_2)^2 E g^5 / (E g^2)^2 with E g^5 = -2520 and E g^2 = 44, to the next order in 1 - beta_2.
+    if not beta:
+        found: Any = measured.values[rest]
+        assert found.middle == pytest.approx(0.375 * 1e-4 * 2520 / 44**2, rel=0.03)
 
 
 def test_the_biass_constant_is_the_overlap_of_the_two_memories() -> None:

@@ -14,7 +14,7 @@ from elbound.properties.campaign import Bench, Outcome, Task, replayed, run_task
 from elbound.properties.docket import PROFILES, Brief, Docket, Profile, Versions, docket_of
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Exact, Experiment, Situation, experiments
-from elbound.properties.experiments.decoder_offset import OFFSET_RECURSION
+from elbound.properties.experiments.decoder_offset import OFFSET_MOMENTS
 from elbound.properties.judgement import Judgement
 from elbound.properties.spaces import Configuration, Count, Linear, Logarithmic, Space
 from elbound.properties.trial import Trial
@@ -98,7 +98,7 @@ from elbound.theory.descent import sgd_sharp
 
 HALVED = replace(sgd_sharp.SGD_SHARP, relation=sgd_sharp.SGD_SHARP.wrong["halved"], wrong={}, attained=0.0)
 '''
-OFFSET = OFFSET_RECURSION.key
+OFFSET = OFFSET_MOMENTS.key
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_a_planted_mistake_is_refuted_by_search_and_shrunk(planted: Brief) -> No
     start = next(row for row in refuted if row.origin == "random")
     (shrunk,) = (row for row in rows if row.origin == "shrunk")
     assert shrunk.verdict is Verdict.REFUTED
-    before, after = (grid_point(OFFSET_RECURSION.space, row.configuration) for row in (start, shrunk))
+    before, after = (grid_point(OFFSET_MOMENTS.space, row.configuration) for row in (start, shrunk))
     assert after < before, "shrinking starts from the first axis"
     assert sum(after) < sum(before)
     assert sum(coordinate == 0 for coordinate in after) > sum(coordinate == 0 for coordinate in before)
@@ -182,13 +182,13 @@ def test_a_row_that_nothing_here_could_give_is_not_replayed(
 
 
 def test_a_planted_mistake_is_refuted_by_the_adversary_alone(planted: Brief) -> None:
-    bench = Bench(planted, docket_of(planted), OFFSET_RECURSION)
+    bench = Bench(planted, docket_of(planted), OFFSET_MOMENTS)
     bench.adversary(Effort(48))
     found = [row for row in bench.finished() if row.origin == "adversary" and not row.version]
     assert [row.verdict for row in found] == [Verdict.REFUTED]
     shrunk = [row for row in bench.finished() if row.origin == "shrunk"]
     assert [row.verdict for row in shrunk] == [Verdict.REFUTED]
-    before, after = (grid_point(OFFSET_RECURSION.space, row.configuration) for row in (*found, *shrunk))
+    before, after = (grid_point(OFFSET_MOMENTS.space, row.configuration) for row in (*found, *shrunk))
     assert sum(after) < sum(before)
 
 

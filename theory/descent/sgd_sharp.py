@@ -15,7 +15,7 @@ from sympy import Eq, Expr, Ge, Integer, Le, Rational, log, sqrt
 from elbound.theory.claim import Claim, Standing
 from elbound.theory.evaluate import Slope
 from elbound.theory.settings import SGD_HORIZONS, SGD_RUN, SMOOTH, UNBIASED, total
-from elbound.theory.symbols import C, Delta, F, L, a, average, n, sigma2, t
+from elbound.theory.symbols import C, Delta, F, L, a, average, n, sigma2, sigma_inf2, t
 
 step = C / sqrt(t)
 weight = step * (1 - L * step / 2)
@@ -61,7 +61,7 @@ TELESCOPED = Claim(
 
 
 def growth(exponent: Expr | int) -> Expr:
-    """How much n^exponent average / log n grows from n = 10^3 to n = 10^6: the finite form of a wrong order."""
+    """n^exponent average / log n at n = 10^6 over the same at n = 10^3: the finite form of a wrong order."""
     few, many = Integer(10) ** 3, Integer(10) ** 6
     return (many / few) ** exponent * average[many] / average[few] * log(few) / log(many)
 
@@ -69,10 +69,12 @@ def growth(exponent: Expr | int) -> Expr:
 ORDER = Claim(
     SGD_HORIZONS,
     Eq(Slope(average[n] / log(n), n), -Rational(1, 2)),
-    assuming=(L * C < 2, UNBIASED, SMOOTH),
-    title="On quadratics the weighted mean square is of order log n / sqrt n, log included.",
+    assuming=(L * C < 2, UNBIASED, SMOOTH, sigma_inf2 > 0),
+    title="With noise the weighted mean square on a quadratic, divided by log n, falls like n^(-1/2).",
     standing=Standing.ASYMPTOTIC,
-    proof="On quadratics E a_t tends to L gamma_t sigma^2 / 2, so the weighted mean is of order log n / sqrt n.",
+    proof="""On quadratics E a_t is L gamma_t sigma^2 / 2 to leading order where sigma^2 > 0, so the sum of
+gamma_t E a_t is of order log n. What is compared is the slope of the mean over log n with -1/2. Without noise the sum
+of gamma_t E a_t stays bounded, the mean is of order 1 / sqrt n, and over log n its slope is -1/2 - 1 / log n.""",
     wrong={
         "1/n: no more than doubled after a thousandfold n": Le(growth(1), 2),
         "n^-1/4: at least halved after a thousandfold n": Ge(growth(Rational(1, 4)), Rational(1, 2)),

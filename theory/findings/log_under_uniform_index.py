@@ -1,5 +1,7 @@
-"""Commonly stated: SGD under a uniform output index needs the logarithm, even where the expected objective is bounded.
+"""A common reading: SGD under a uniform output index needs the logarithm, even where the expected objective is bounded.
 
+Rates for steps C / sqrt(t) are published as O(log n / sqrt n), often without saying how the output index is drawn. We
+know of no one who states that the logarithm is needed under a uniform one; it is how such a rate is easily read.
 In a finite form: with the constant read off at horizon 10, the average at horizon 10^6 is at least c log n / sqrt n.
 False wherever the expected objective stays bounded: the logarithm belongs to an index weighted by step sizes.
 
