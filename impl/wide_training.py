@@ -295,28 +295,31 @@ class Stationary(NamedTuple):
 def stationary_point(
     training: Training, tolerance: float = 1e-12, iterations: int = 500, begin: Float[Tensor, "m p"] | None = None
 ) -> Stationary:
-    """A stationary point of the ridge loss by damped Gauss-Newton steps solved in the N d dual variables.
+    """A stationary point of the training's loss by damped Gauss-Newton steps solved in the N d dual variables.
 
-    A step minimises (1/2)|y - f - J e|^2 + (ridge/2)|W + e - W_0|^2 + (damping/2)|e|^2 (Levenberg 1944; Marquardt
-    1963), damped more where the loss falls by less than a quarter of what they predict. Begins at W_0 unless told
-    otherwise. Stops at a gradient norm of `tolerance` or where rounding stops progress; read the norm returned.
+    A step is -(J^T J + ridge + damping)^{-1} gradient (Levenberg 1944; Marquardt 1963), damped more where the loss falls
+    by less than a quarter of what it predicts. It comes to rest where `training.gradient` vanishes, also where that has
+    terms beyond the ridge loss's. Begins at W_0 unless told otherwise. Stops at a gradient norm of `tolerance` or where
+    rounding stops progress; read the norm returned.
     ValueError unless the ridge exceeds 0.
     """
     if not training.ridge > 0:
         raise ValueError(f"ridge = {training.ridge} must exceed 0: without it no dual solution is unique")
     W, damping = training.start if begin is None else begin, 0.0
-    loss, size = training.loss(W), float(training.gradient(W).norm())
+    loss, gradient = training.loss(W), training.gradient(W)
+    size = float(gradient.norm())
     for _ in range(iterations):
         if size <= tolerance:
             break
-        move = _step(training, W, damping)
-        new_loss, new_size = training.loss(W + move), float(training.gradient(W + move).norm())
-        predicted = (damping * move.square().sum() - (training.gradient(W) * move).sum()) / 2
+        move = _step(training, W, gradient, damping)
+        new_loss, new_gradient = training.loss(W + move), training.gradient(W + move)
+        new_size = float(new_gradient.norm())
+        predicted = (damping * move.square().sum() - (gradient * move).sum()) / 2
         # Close to the minimum the loss no longer resolves progress, but the gradient does.
-        level = bool(predicted <= 1e-12 * loss)
+        level = bool(predicted <= 1e-14 * loss.abs())
         gain = 1 - new_size / size if level else float((loss - new_loss) / predicted)
         if gain > 0:
-            W, loss, size = W + move, new_loss, new_size
+            W, loss, gradient, size = W + move, new_loss, new_gradient, new_size
         if gain < 0.25:
             damping = max(4 * damping, training.ridge / 16)
         elif gain > 0.75:
@@ -326,11 +329,10 @@ def stationary_point(
     return Stationary(W, size)
 
 
-def _step(training: Training, W: Tensor, damping: float) -> Tensor:
-    """Dual form: e = (J^T b - ridge delta) / (ridge + damping), where b solves an N d system."""
-    net, X, delta, total = training.network, training.X, W - training.start, training.ridge + damping
-    kernel = net.tangent(W, X)
-    right = total * training.residual(W) + training.ridge * net.push(W, X, delta)
+def _step(training: Training, W: Tensor, gradient: Tensor, damping: float) -> Tensor:
+    """-(J^T J + ridge + damping)^{-1} gradient in dual form: (J^T b - gradient) / total, where b solves an N d system."""
+    net, X, total = training.network, training.X, training.ridge + damping
+    kernel, right = net.tangent(W, X), net.push(W, X, gradient)
     shifted = kernel + total * torch.eye(len(kernel), dtype=kernel.dtype, device=kernel.device)
     dual = torch.linalg.solve(shifted, right.flatten()).view_as(right)
-    return (net.pull(W, X, dual) - training.ridge * delta) / total
+    return (net.pull(W, X, dual) - gradient) / total

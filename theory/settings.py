@@ -267,7 +267,6 @@ from elbound.theory.symbols import (
     test_double,
     test_drift,
     test_inf,
-    test_jacobian,
     test_kernel,
     test_m,
     theta_mode,
@@ -290,6 +289,7 @@ from elbound.theory.symbols import (
     v_low,
     v_path,
     v_score,
+    variance_pull,
     w_max,
     w_min,
     work,
@@ -636,8 +636,8 @@ WIDE_RIDGE = Setting(
     "a noise-averaged two-layer network trained with a ridge around its start",
     parameters=(*NETWORK, ridge, least_eigenvalue, theta_top, r_0),
     observables=(
-        *(displacement, pulled, work, residual_end, gradient_end, kernel_drift, mean_jacobian),
-        *(krr_distance, krr_double, test_drift, test_jacobian, test_kernel, test_distance, test_double),
+        *(displacement, pulled, work, residual_end, kernel_drift),
+        *(krr_distance, krr_double, test_drift, test_kernel, test_distance, test_double),
     ),
 )
 
@@ -664,7 +664,7 @@ TRAINED_VARIANCES = Setting(
     "a wide two-layer network with Gaussian weights, means and standard deviations trained with a KL term",
     parameters=(d, m, s_w, ridge, least_eigenvalue, theta_sum, theta_sigma, phi_h),
     observables=(
-        *(krr_distance, krr_sum, krr_means, half_drift, mean_jacobian, residual_end, gradient_end, displacement),
+        *(krr_distance, krr_sum, krr_means, half_drift, residual_end, displacement),
         *(v_low, sigma_moved, sigma_pull, sigma_pulled),
     ),
 )
@@ -753,7 +753,7 @@ GAUSSIAN_WEIGHTS = Setting(
     "a wide network whose weights are Gaussian around W, trained on its negative ELBO, prior around the start",
     parameters=(*NETWORK, beta, sigma_x2, s_w, least_eigenvalue),
     observables=(
-        *(displacement, elbo_pulled, residual_end, gradient_end, kernel_drift, mean_jacobian),
+        *(displacement, elbo_pulled, variance_pull, residual_end, kernel_drift, mean_jacobian),
         *(krr_distance, krr_double),
     ),
 )
