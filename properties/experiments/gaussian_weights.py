@@ -98,7 +98,7 @@ class GaussianELBO(Experiment):
                 symbols.krr_distance: _near(distances[symbols.krr_distance], distance_error),
                 symbols.krr_double: _near(distances[symbols.krr_double], distance_error),
                 # Once its own roundings, each integral a sum of 2 PANEL terms, and once what rest allows.
-                symbols.elbo_pulled: _near(_fit_pull(model, W), rounding * (2 + 2 * PANEL / sum(W.shape))),
+                symbols.elbo_pulled: _near(fit_pull(model, W), rounding * (2 + 2 * PANEL / sum(W.shape))),
             }
         )
 
@@ -115,7 +115,7 @@ def _steepness(model: GaussianWeights, W: Tensor) -> float:
     return float(gradient.norm())
 
 
-def _fit_pull(model: GaussianWeights, W: Tensor) -> float:
+def fit_pull(model: GaussianWeights, W: Tensor) -> float:
     """Norm of the gradient of half the expected squared error, by quadrature over the noise of each preactivation."""
     nodes, weights = (torch.from_numpy(x) for x in np.polynomial.legendre.leggauss(PANEL))
     s, activation, free = model.network.s, model.network.activation, W.clone().requires_grad_()

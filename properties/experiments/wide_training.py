@@ -497,7 +497,7 @@ class TrainedPoint:
         found |= {s: _near(v, self.test_error) for s, v in self.test_distances.items()}
         found |= {s: _near(v, kernel_error) for s, v in self.kernels.items()}
         # ridge (W - W_0) is J^T (y - f) up to the gradient left; J (W - W_0) is pushed forward, not pulled back.
-        _, pushed = torch.func.jvp(lambda W: self.start.network.output(W, self.start.X), (self.W,), (moved,))
+        _, pushed = torch.autograd.functional.jvp(lambda W: self.start.network.output(W, self.start.X), self.W, moved)
         work = float((pushed * self.training.residual(self.W)).sum())
         far = float(moved.norm())
         return found | {
