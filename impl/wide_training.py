@@ -302,10 +302,10 @@ def stationary_point(
     """A stationary point of the training's loss by damped Gauss-Newton steps solved in the N d dual variables.
 
     A step is -(J^T J + ridge + damping)^{-1} gradient (Levenberg 1944; Marquardt 1963), corrected by the curvature seen
-    over the last moves (L-BFGS; Liu and Nocedal 1989) and damped more where the loss falls by less than a quarter of what
-    it predicts. It comes to rest where `training.gradient` vanishes, also where that has terms beyond the ridge loss's.
-    Begins at W_0 unless told otherwise. Stops at a gradient norm of `tolerance` or where rounding stops progress; read
-    the norm returned.
+    over the last moves (L-BFGS; Liu and Nocedal 1989) and damped more where the loss falls by less than a quarter of
+    what it predicts. It comes to rest where `training.gradient` vanishes, also where that has terms beyond the ridge
+    loss's. Begins at W_0 unless told otherwise. Stops at a gradient norm of `tolerance` or where rounding stops
+    progress; read the norm returned.
     ValueError unless the ridge exceeds 0.
     """
     if not training.ridge > 0:
@@ -353,7 +353,7 @@ def _step(
 
 
 def _gauss_newton(training: Training, W: Tensor, gradient: Tensor, damping: float) -> Tensor:
-    """-(J^T J + ridge + damping)^{-1} gradient in dual form: (J^T b - gradient) / total, where b solves an N d system."""
+    """-(J^T J + total)^{-1} gradient, total = ridge + damping, as (J^T b - gradient) / total; b solves N d equations."""
     net, X, total = training.network, training.X, training.ridge + damping
     kernel, right = net.tangent(W, X), net.push(W, X, gradient)
     shifted = kernel + total * torch.eye(len(kernel), dtype=kernel.dtype, device=kernel.device)

@@ -729,7 +729,7 @@ NOISE_FLOOR = Setting(
 LITERAL_KL = Setting(
     "literal-kl",
     "a wide autoencoder at rest under the KL term to a standard normal latent, erf, orthogonal output signs",
-    parameters=(d, m, b_kl, kappa_0, phi_1),
+    parameters=(N, d, m, tr_S, b_kl, kappa_0, phi_1),
     observables=(mean_gain, latent_mean2, residual_end, kernel_moved),
 )
 

@@ -97,7 +97,8 @@ class _End:
         moved, ratio = self.W - prior.weights, self._ratio
         sigma_moved, v_low = moved.tensor_split(2, dim=1)[1], min(float(ratio.min()), 1.0)
         pulled, sigma_pulled = (float(x.norm()) for x in (self._pulled, self._pulled.tensor_split(2, dim=1)[1]))
-        # d rho / d sigma is at most sqrt 2 over v_low, from v^2 - 1 - 2 log v >= (v - 1/v)^2 / 2, times v^2 below v = 1.
+        # d rho / d sigma is at most sqrt 2 over v_low, from v^2 - 1 - 2 log v >= (v - 1/v)^2 / 2, times v^2 below v =
+        # 1.
         rest = math.sqrt(2) / v_low * at_rest(self.solver, CAP * pulled)
         sizes = {
             symbols.residual_end: float(self._left.norm()),
@@ -133,7 +134,7 @@ class _End:
 
     @cached_property
     def _pulled(self) -> Tensor:
-        """J^T (y - f) in means and deviations, as the automatic gradient of -|y - f|^2 / 2; the solver's is a product."""
+        """J^T (y - f) in means and deviations: the automatic gradient of -|y - f|^2 / 2, not the solver's product."""
         W = self.W.clone().requires_grad_()
         squares = (self.training.y - self.prior.network.output(W, self.prior.start.X)).square()
         (gradient,) = torch.autograd.grad(-squares.sum() / 2, W)

@@ -491,7 +491,7 @@ class TrainedPoint:
     def observables(self) -> dict[Any, Interval]:
         error, kernel_error = self.error, 64 * EPS * len(self.start.tangent) * self.start.jacobian_bound**2
         moved, pulled = self.W - self.start.weights, float(self.pulled.norm())
-        rest, ridge = at_rest(self.left, CAP * pulled), self.training.ridge
+        rest = at_rest(self.left, CAP * pulled)
         found = {s: _near(v, error) for s, v in self.sizes.items()}
         found |= {s: _near(v, self.regression_error) for s, v in self.distances.items()}
         found |= {s: _near(v, self.test_error) for s, v in self.test_distances.items()}

@@ -8,8 +8,8 @@ on the training points
 and elsewhere the same with the kernel between points in place of its inverse. E is of order L_J |W* - W_0|.
 Equality for one datum and one output. Gaussian weights N(W, s_w^2 I) with prior N(W_0, s_w^2 I) trained on the negative
 ELBO are such a network, with ridge = beta sigma_x^2 / s_w^2 and |Jbar| times the gradient of half the outputs' variance
-beside |E| |y - f*|. Over the width m the distance from regression with the network's own first kernel is of order 1 / m,
-from that with the limit kernel of order 1 / sqrt m, which is what the first kernel itself is off.
+beside |E| |y - f*|. Over the width m the distance from regression with the network's own first kernel is of order 1 /
+m, from that with the limit kernel of order 1 / sqrt m, which is what the first kernel itself is off.
 
 A penalty on the distance to the start and the kernel limit of training with it: Hu, Li and Yu (2020), of whom we have
 read the abstract; the distances at finite width are derived here.
@@ -87,8 +87,8 @@ TEST_POINTS = Claim(
     title="At test points too the trained network is kernel ridge regression up to a computable distance.",
     standing=Standing.PROVED,
     source=SOURCE,
-    proof="""f*(x) = f_0(x) + Jbar_x J*^T alpha, and the dual coefficients differ from those of kernel ridge regression by
-minus the training distance over the ridge.""",
+    proof="""f*(x) = f_0(x) + Jbar_x J*^T alpha, and the dual coefficients differ from those of kernel ridge regression
+by minus the training distance over the ridge.""",
     wrong={"ridge x 2": Le(test_double, elsewhere)},
     papers=PAPERS,
 )
@@ -100,8 +100,8 @@ ELBO = Claim(
     title="Gaussian weights trained on the negative ELBO are kernel ridge regression up to a computable distance.",
     standing=Standing.PROVED,
     proof="""The KL term is beta |W - W_0|^2 / (2 s_w^2), so sigma_x^2 times the negative ELBO is the ridge loss of the
-averaged outputs plus half their summed variance P; at rest ridge (W* - W_0) = J*^T (y - f*) - grad P, and the proof for a
-ridge goes through with Jbar grad P beside E alpha.""",
+averaged outputs plus half their summed variance P; at rest ridge (W* - W_0) = J*^T (y - f*) - grad P, and the proof
+for a ridge goes through with Jbar grad P beside E alpha.""",
     wrong={"ridge x 2": Le(krr_double, of_elbo), "variance dropped": Le(krr_distance, distance)},
     papers=PAPERS,
 )
@@ -176,8 +176,8 @@ FINITE = Claim(
     title="At 16 times the width a trained network is at least five times nearer to regression with its first kernel.",
     standing=Standing.MEASURED,
     source=DRIFT_SOURCE,
-    proof=f"""A fifth is chosen: it lies between the sixteenth of 1 / m and the quarter of 1 / sqrt m. The order 1 / m is
-{MEASURED}""",
+    proof=f"""A fifth is chosen: it lies between the sixteenth of 1 / m and the quarter of 1 / sqrt m. The order 1 / m
+is {MEASURED}""",
     wrong={"a fortieth": Le(krr_m[2048], krr_m[128] / 40)},
     papers=PAPERS,
 )

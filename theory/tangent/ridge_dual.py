@@ -5,8 +5,8 @@ At every stationary point of (1/2) |y - f|^2 + (ridge/2) |W - W_0|^2, at any wid
     W* - W_0 = J(W*)^T (y - f*) / ridge.
 
 The norms of both sides and their inner product agree, which together are the vector identity (Cauchy-Schwarz). Both
-sides are measured where a solver came to rest, the right one by automatic differentiation, which the solver does not use.
-A KL term between N(W, s^2 I) and a prior N(W_0, s^2 I), weight beta, is such a ridge: beta sigma_x^2 / s^2.
+sides are measured where a solver came to rest, the right one by automatic differentiation, which the solver does not
+use. A KL term between N(W, s^2 I) and a prior N(W_0, s^2 I), weight beta, is such a ridge: beta sigma_x^2 / s^2.
 
 Units: squared outputs per weight.
 """

@@ -35,7 +35,6 @@ from elbound.theory.symbols import (
     phi_h,
     residual_end,
     ridge,
-    s_w,
     sigma_moved,
     sigma_pull,
     sigma_pulled,
@@ -55,8 +54,8 @@ TRAINED_VARIANCES = Claim(
     Le(krr_distance, distance),
     standing=Standing.PROVED,
     proof="""At rest (mu* - mu_0, sigma* - s) = M J*^T (y - f*) / ridge and f* - f_0 = Jbar times that. With
-ridge alpha = y - f* this is (Theta^mu + Theta^sigma / 2 + ridge) alpha = y - f_0 - E alpha; subtract the same for kernel
-ridge regression.""",
+ridge alpha = y - f* this is (Theta^mu + Theta^sigma / 2 + ridge) alpha = y - f_0 - E alpha; subtract the same for
+kernel ridge regression.""",
     wrong={"full sum": Le(krr_sum, distance), "mean only": Le(krr_means, distance)},
     papers=PAPERS,
     attained=0.999999,
@@ -84,8 +83,8 @@ DRIFT = Claim(
     proof="""One neuron's Hessian in (mu, sigma) is E[phi''(U) v v^T] with v = (x, x * e) and U = (mu + sigma * e) . x:
 at most sup |phi''| |x|^2 for erf and sqrt(2 / (pi e)) |x|^2 / std(U) for ReLU. So J has the Lipschitz constant L_J on
 the segment, which bounds the first two of the three terms of E = (Jbar - J_0) M J*^T + J_0 M (J* - J_0)^T
-+ J_0 (M - M_0) J_0^T. For v = sigma / s, |v / (1 + v) - 1/2| <= |1 - 1/v^2| / 2, and ridge s v (1 - 1/v^2) is the entry of
-J_sigma^T (y - f*): at most s v L_J |y - f*| by the same bound on the Hessian's diagonal.""",
++ J_0 (M - M_0) J_0^T. For v = sigma / s, |v / (1 + v) - 1/2| <= |1 - 1/v^2| / 2, and ridge s v (1 - 1/v^2) is the
+entry of J_sigma^T (y - f*): at most s v L_J |y - f*| by the same bound on the Hessian's diagonal.""",
     wrong={"second order only": Le(half_drift, second)},
     papers=PAPERS,
 )
