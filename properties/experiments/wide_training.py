@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from elbound.impl.kernels import ERF, RELU, Activation
+from elbound.impl.linearised import linear_ridge_flow
 from elbound.impl.noise import GAUSSIAN, Stream, words
 from elbound.impl.ridge import KernelFlow
 from elbound.impl.wide_training import Training, WideNetwork, curvature_bound, random_start, stationary_point
@@ -372,10 +373,8 @@ class LinearRidgeFlow(Experiment):
         weights, ridge = start.weights.flatten(), float(c["ridge"])
         time = self.situation(configuration, context).values[symbols.tau]
         J = _jacobian(start)
-        matrix = J.T @ J + ridge * torch.eye(len(weights), dtype=J.dtype)
-        # w' = J^T r_0 - matrix (w - w_0); the fault decays w itself.
-        end = torch.linalg.solve(matrix, J.T @ residual - (ridge * weights if fault else 0))
-        moved = end - torch.linalg.matrix_exp(-time * matrix) @ end
+        # The fault decays w itself.
+        moved, end = linear_ridge_flow(J, residual, ridge, time, -weights if fault else torch.zeros_like(weights))
         limit = J @ end
         observed = {
             symbols.mode_residual: float((residual - J @ moved).norm()),
@@ -647,7 +646,9 @@ class RidgeFlow(Experiment):
         # The ridge loss falls, so |r| <= |r_0| and distances expand at rate at most L_J |r_0| - ridge.
         growth = math.exp(max(start.lipschitz * size - moving.ridge, 0.0) * time)
         steep = start.jacobian_bound**2 + start.lipschitz * size + ridge
-        gradient = training.gradient(paths[0])
+        # The gradient is automatic here, while that of the flow is a Gram product.
+        W = paths[0].clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(training.loss(W), W)
         error = (float(errors[0]) * growth + start.rounding) * (1 + steep)
         return Exact({symbols.gradient_end: _near(float(gradient.norm()), error)}, basis="integrated")
 
