@@ -353,7 +353,7 @@ def _step(
 
 
 def _gauss_newton(training: Training, W: Tensor, gradient: Tensor, damping: float) -> Tensor:
-    """-(J^T J + total)^{-1} gradient, total = ridge + damping, as (J^T b - gradient) / total; b solves an N d system."""
+    """-(J^T J + total)^{-1} gradient, total = ridge + damping: (J^T b - gradient) / total, b from an N d system."""
     net, X, total = training.network, training.X, training.ridge + damping
     kernel, right = net.tangent(W, X), net.push(W, X, gradient)
     shifted = kernel + total * torch.eye(len(kernel), dtype=kernel.dtype, device=kernel.device)

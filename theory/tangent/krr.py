@@ -181,3 +181,13 @@ is {MEASURED}""",
     wrong={"a fortieth": Le(krr_m[2048], krr_m[128] / 40)},
     papers=PAPERS,
 )
+
+LIMIT_FINITE = Claim(
+    WIDTHS,
+    Le(krr_inf[2048], krr_inf[128] / 2),
+    title="At 16 times the width a trained network is at least twice as near to regression with the limit kernel.",
+    standing=Standing.MEASURED,
+    proof="A half is chosen, not proved: it lies between the quarter of 1 / sqrt m and no decay.",
+    wrong={"a tenth": Le(krr_inf[2048], krr_inf[128] / 10)},
+    papers=PAPERS,
+)

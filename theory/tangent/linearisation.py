@@ -113,3 +113,26 @@ FINITE = Claim(
     wrong={"a fortieth": Le(drift_m[2048], drift_m[128] / 40)},
     papers=PAPERS,
 )
+
+CHOSEN = "{} is chosen, not proved: it lies between {} and no decay. "
+
+START_FINITE = Claim(
+    WIDTHS,
+    Le(start_m[2048], start_m[128] / 2),
+    title="At 16 times the width the first tangent kernel is at least twice as near to its limit.",
+    standing=Standing.MEASURED,
+    proof=CHOSEN.format("A half", "the quarter of 1 / sqrt m") + "The order is the central limit theorem's.",
+    wrong={"a tenth": Le(start_m[2048], start_m[128] / 10)},
+    papers={"B-kernel-limit": "carries"},
+)
+
+GAP_FINITE = Claim(
+    WIDTHS,
+    Le(gap_m[2048], gap_m[128] / 5),
+    title="At 16 times the width a smooth network leaves its linear model by less than a fifth as much.",
+    standing=Standing.MEASURED,
+    source="huang-yau-2020",
+    proof=CHOSEN.format("A fifth", "the sixteenth of 1 / m") + SIGNS,
+    wrong={"a fortieth": Le(gap_m[2048], gap_m[128] / 40)},
+    papers=PAPERS,
+)

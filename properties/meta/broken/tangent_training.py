@@ -67,12 +67,14 @@ def doubled_pull(self: WideNetwork, W: Tensor, X: Tensor, values: Tensor) -> Ten
 
 def forward_without_slopes(self: WideNetwork, W: Tensor, X: Tensor, direction: Tensor) -> Tensor:
     """A forward pass of tangents that forgets the activation's slope."""
-    return (X @ direction.T) @ self.signs.T / len(W) ** 0.5
+    pushed: Tensor = (X @ direction.T) @ self.signs.T / len(W) ** 0.5
+    return pushed
 
 
 def averaged_twice(self: WideNetwork, W: Tensor, X: Tensor) -> Tensor:
     """Outputs scaled by 1 / m in place of 1 / sqrt m."""
-    return RIGHT_OUTPUT(self, W, X) / len(W) ** 0.5
+    output: Tensor = RIGHT_OUTPUT(self, W, X) / len(W) ** 0.5
+    return output
 
 
 def doubled_kernel(self: WideNetwork, *arguments: Tensor) -> Tensor:
@@ -133,10 +135,9 @@ def elbo(fit: float, spread: float, divergence: float, *, prior_at_zero: bool = 
 
 def other_network(training: Training, *rest: Any, **named: Any) -> Departure:
     """Descent beside the linear model of another network, drawn anew."""
-    found, (d, m) = descent_beside_linear(training, *rest, **named), training.network.signs.shape  # type: ignore[attr-defined]
-    net = training.network
+    found, net = descent_beside_linear(training, *rest, **named), training.network
     assert isinstance(net, WideNetwork)
-    other, W = random_start((d, m, training.X.shape[1]), net.s, net.activation, 99)
+    other, W = random_start((*net.signs.shape, training.X.shape[1]), net.s, net.activation, 99)
     off = other.tangent(W, training.X) - net.tangent(training.start, training.X)
     return Departure(found.kernel + float(torch.linalg.matrix_norm(off, 2)), found.output)
 
@@ -149,18 +150,16 @@ def slow_linear_model(training: Training, step_size: float, steps: int, every: i
     return Departure(found.kernel, found.output + step_size * float(first.norm()))
 
 
-def towards_start_of_nothing(
+def without_ridge_on_the_way(
     J: Tensor, residual: Tensor, ridge: float, time: float, centre: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The ridge is left out of the dynamics, not of the limit."""
     matrix = J.T @ J
-    end = torch.linalg.solve(matrix + ridge * torch.eye(len(matrix), dtype=J.dtype), J.T @ residual)
+    end = torch.linalg.solve(matrix + ridge * torch.eye(len(matrix), dtype=J.dtype), J.T @ residual + ridge * centre)
     return end - torch.linalg.matrix_exp(-time * matrix) @ end, end
 
 
-def without_ridge_at_rest(
-    J: Tensor, residual: Tensor, ridge: float, time: float, centre: Tensor
-) -> tuple[Tensor, Tensor]:
+def without_ridge_at_rest(J: Tensor, residual: Tensor, ridge: float, time: float, *_: Tensor) -> tuple[Tensor, Tensor]:
     """The limit is the least-squares fit."""
     matrix = J.T @ J + ridge * torch.eye(J.shape[1], dtype=J.dtype)
     end = torch.linalg.lstsq(J, residual[:, None], driver="gelsd").solution[:, 0]
@@ -223,7 +222,7 @@ BREAKS = (
         "tangent/linear-ridge-flow",
         "slow mode, ridge above its eigenvalue",
         "no ridge in the dynamics",
-        {f"{EXPERIMENTS}.wide_training.linear_ridge_flow": towards_start_of_nothing},
+        {f"{EXPERIMENTS}.wide_training.linear_ridge_flow": without_ridge_on_the_way},
     ),
     Break(
         "tangent/linear-ridge-flow",
