@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from elbound.impl.output_variance import output_variance, variance_slope
-from elbound.impl.wide_training import Training, WideNetwork, stationary_point
+from elbound.impl.wide_training import Stationary, Training, WideNetwork, stationary_point
 
 
 @dataclass(frozen=True)
@@ -54,18 +54,25 @@ class GaussianWeights:
         d, m = self.network.signs.shape
         return d / (2 * m) * variance_slope(self.X @ W.T, self.network.s, self.network.activation).T @ self.X
 
-    def trained(self, iterations: int = 60, tolerance: float = 1e-11) -> Float[Tensor, "m p"]:
-        """Stationary point of the negative ELBO: ridge training around W_0 - grad P / ridge, with grad P taken anew.
+    def trained(self, tolerance: float = 1e-12) -> Stationary:
+        """Weights that minimise the negative ELBO by its automatic gradient, and sigma_x^2 times the gradient left.
 
-        Stops where the weights move by less than the tolerance, relative to |W|, or after the iterations; look at the
-        gradient left.
+        Read that norm: the search also stops where rounding stops progress.
         """
-        ridged, W = self.ridged, self.start
-        for _ in range(iterations):
-            centre = self.start - self.variance_gradient(W) / ridged.ridge
-            shifted = Training(self.network, self.X, self.y, centre, ridged.ridge)
-            after = stationary_point(shifted, tolerance, begin=W).weights
-            W, moved = after, float((after - W).norm())
-            if moved <= tolerance * float(W.norm()):
-                break
-        return W
+        objective = _NegativeELBO(**vars(self.ridged), model=self)
+        return stationary_point(objective, tolerance)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _NegativeELBO(Training):
+    """sigma_x^2 times a negative ELBO, for the solver; network, data and ridge only precondition its steps."""
+
+    model: GaussianWeights
+
+    def loss(self, W: Tensor) -> Tensor:
+        return self.model.sigma_x2 * self.model.negative_elbo(W)
+
+    def gradient(self, W: Tensor) -> Tensor:
+        free = W.detach().clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(self.loss(free), free)
+        return gradient

@@ -1,8 +1,10 @@
-"""A wide network under gradient descent beside its linear model, the network's first-order expansion at the start."""
+"""A network's linear model, its first-order expansion at the start: descent beside it, and its flow with a ridge."""
 
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from elbound.impl.wide_training import Training
 
@@ -33,3 +35,19 @@ def descent_beside_linear(training: Training, step_size: float, steps: int, ever
         if k % every == 0:
             kernel = max(kernel, float(torch.linalg.eigvalsh(net.tangent(W, X) - first).abs().max()))
     return Departure(kernel, output)
+
+
+def linear_ridge_flow(
+    J: Float[Tensor, "n q"],
+    residual: Float[Tensor, " n"],
+    ridge: float,
+    time: float,
+    centre: Float[Tensor, " q"],
+) -> tuple[Float[Tensor, " q"], Float[Tensor, " q"]]:
+    """Displacements v(time) and v(inf) of v' = J^T (residual - J v) - ridge (v - centre), v(0) = 0, in weight space.
+
+    By a dense solve and the exponential of the q x q matrix, which know no eigenvector of the kernel.
+    """
+    matrix = J.T @ J + ridge * torch.eye(J.shape[1], dtype=J.dtype, device=J.device)
+    end = torch.linalg.solve(matrix, J.T @ residual + ridge * centre)
+    return end - torch.linalg.matrix_exp(-time * matrix) @ end, end

@@ -5,8 +5,8 @@ Half its sum over neurons and outputs is what the expected loss has beyond the l
 
 from functools import cache
 from math import pi, sqrt
+from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from scipy.special import owens_t
@@ -15,10 +15,28 @@ from torch import Tensor
 from elbound.impl.kernels import ERF, RELU, Activation
 
 
+class OwensT(torch.autograd.Function):
+    """Owen's T(h, a), differentiable in h: its slope is -e^{-h^2 / 2} erf(a h / sqrt 2) / sqrt(8 pi). No second one."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, a: float) -> Tensor:
+        """T entry by entry, for one a."""
+        ctx.save_for_backward(h)
+        ctx.a = a
+        return torch.as_tensor(owens_t(h.detach().cpu().numpy(), a), dtype=h.dtype, device=h.device)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """The gradient in h."""
+        (h,) = ctx.saved_tensors
+        slope = -torch.exp(-(h**2) / 2) * torch.erf(ctx.a / sqrt(2) * h) / sqrt(8 * pi)
+        return gradients[0] * slope, None
+
+
 def output_variance(u: Float[Tensor, "*shape"], s: float, activation: Activation) -> Float[Tensor, "*shape"]:
     """Variance v_s(u) of phi(u + s e), e ~ N(0, 1), for ReLU and erf; the latter by Owen's T (1980).
 
-    ValueError for another activation.
+    Its automatic gradient is right too. ValueError for another activation.
     """
     if s == 0:
         return torch.zeros_like(u)
@@ -26,12 +44,16 @@ def output_variance(u: Float[Tensor, "*shape"], s: float, activation: Activation
         z = u / s
         square = (u**2 + s**2) * torch.special.ndtr(z) + u * s * torch.exp(-(z**2) / 2) / sqrt(2 * pi)
     elif activation is ERF:
-        h = np.asarray(u.detach().cpu()) * sqrt(2 / (1 + 2 * s**2))
-        square = 1 - 8 * torch.as_tensor(owens_t(h, 1 / sqrt(1 + 4 * s**2)), dtype=u.dtype, device=u.device)
+        square = 1 - 8 * _owens_t(u * sqrt(2 / (1 + 2 * s**2)), 1 / sqrt(1 + 4 * s**2))
     else:
         raise ValueError(f"activation {activation.name!r} has no known output variance; known are relu, erf")
     variance: Tensor = (square - activation.smoothed(u, s) ** 2).clamp(min=0)
     return variance
+
+
+def _owens_t(h: Tensor, a: float) -> Tensor:
+    found: Tensor = OwensT.apply(h, a)  # type: ignore[no-untyped-call]
+    return found
 
 
 def variance_slope(u: Float[Tensor, "*shape"], s: float, activation: Activation) -> Float[Tensor, "*shape"]:

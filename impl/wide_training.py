@@ -285,6 +285,10 @@ class NoisyTraining(WideTraining):
         return super().gradient(W) + self.spread_gradient(W)
 
 
+# Moves whose change of the gradient a step remembers.
+MEMORY = 8
+
+
 class Stationary(NamedTuple):
     """Weights where the solver stopped, and the norm of the loss's gradient there."""
 
@@ -295,42 +299,63 @@ class Stationary(NamedTuple):
 def stationary_point(
     training: Training, tolerance: float = 1e-12, iterations: int = 500, begin: Float[Tensor, "m p"] | None = None
 ) -> Stationary:
-    """A stationary point of the ridge loss by damped Gauss-Newton steps solved in the N d dual variables.
+    """A stationary point of the training's loss by damped Gauss-Newton steps solved in the N d dual variables.
 
-    A step minimises (1/2)|y - f - J e|^2 + (ridge/2)|W + e - W_0|^2 + (damping/2)|e|^2 (Levenberg 1944; Marquardt
-    1963), damped more where the loss falls by less than a quarter of what they predict. Begins at W_0 unless told
-    otherwise. Stops at a gradient norm of `tolerance` or where rounding stops progress; read the norm returned.
+    A step is -(J^T J + ridge + damping)^{-1} gradient (Levenberg 1944; Marquardt 1963), corrected by the curvature seen
+    over the last moves (L-BFGS; Liu and Nocedal 1989) and damped more where the loss falls by less than a quarter of
+    what it predicts. It comes to rest where `training.gradient` vanishes, also where that has terms beyond the ridge
+    loss's. Begins at W_0 unless told otherwise. Stops at a gradient norm of `tolerance` or where rounding stops
+    progress; read the norm returned.
     ValueError unless the ridge exceeds 0.
     """
     if not training.ridge > 0:
         raise ValueError(f"ridge = {training.ridge} must exceed 0: without it no dual solution is unique")
     W, damping = training.start if begin is None else begin, 0.0
-    loss, size = training.loss(W), float(training.gradient(W).norm())
+    loss, gradient, pairs = training.loss(W), training.gradient(W), list[tuple[Tensor, Tensor]]()
+    size = float(gradient.norm())
     for _ in range(iterations):
         if size <= tolerance:
             break
-        move = _step(training, W, damping)
-        new_loss, new_size = training.loss(W + move), float(training.gradient(W + move).norm())
-        predicted = (damping * move.square().sum() - (training.gradient(W) * move).sum()) / 2
+        move = _step(training, W, gradient, damping, pairs)
+        new_loss, new_gradient = training.loss(W + move), training.gradient(W + move)
+        new_size = float(new_gradient.norm())
+        predicted = (damping * move.square().sum() - (gradient * move).sum()) / 2
         # Close to the minimum the loss no longer resolves progress, but the gradient does.
-        level = bool(predicted <= 1e-12 * loss)
+        level = bool(predicted <= 1e-14 * loss.abs())
         gain = 1 - new_size / size if level else float((loss - new_loss) / predicted)
         if gain > 0:
-            W, loss, size = W + move, new_loss, new_size
-        if gain < 0.25:
+            risen = new_gradient - gradient
+            pairs = [*pairs, (move, risen)][-MEMORY:] if bool((move * risen).sum() > 0) else []
+            W, loss, gradient, size = W + move, new_loss, new_gradient, new_size
+        else:
+            pairs = []
+        if gain < (0 if level else 0.25):
             damping = max(4 * damping, training.ridge / 16)
-        elif gain > 0.75:
+        elif level or gain > 0.75:
             damping = damping / 4
         if damping > 1e12 * (1 + training.ridge):
             break
     return Stationary(W, size)
 
 
-def _step(training: Training, W: Tensor, damping: float) -> Tensor:
-    """Dual form: e = (J^T b - ridge delta) / (ridge + damping), where b solves an N d system."""
-    net, X, delta, total = training.network, training.X, W - training.start, training.ridge + damping
-    kernel = net.tangent(W, X)
-    right = total * training.residual(W) + training.ridge * net.push(W, X, delta)
+def _step(
+    training: Training, W: Tensor, gradient: Tensor, damping: float, pairs: Sequence[tuple[Tensor, Tensor]]
+) -> Tensor:
+    """A Gauss-Newton step, corrected to the changes of the gradient seen over the last moves (two loops of L-BFGS)."""
+    left, weights, damped = gradient, list[Tensor](), [(move, risen + damping * move) for move, risen in pairs]
+    for move, risen in reversed(damped):
+        weights.append((move * left).sum() / (move * risen).sum())
+        left = left - weights[-1] * risen
+    step = _gauss_newton(training, W, left, damping)
+    for (move, risen), weight in zip(damped, reversed(weights), strict=True):
+        step = step - (weight + (risen * step).sum() / (move * risen).sum()) * move
+    return step
+
+
+def _gauss_newton(training: Training, W: Tensor, gradient: Tensor, damping: float) -> Tensor:
+    """-(J^T J + total)^{-1} gradient, total = ridge + damping: (J^T b - gradient) / total, b from an N d system."""
+    net, X, total = training.network, training.X, training.ridge + damping
+    kernel, right = net.tangent(W, X), net.push(W, X, gradient)
     shifted = kernel + total * torch.eye(len(kernel), dtype=kernel.dtype, device=kernel.device)
     dual = torch.linalg.solve(shifted, right.flatten()).view_as(right)
-    return (net.pull(W, X, dual) - training.ridge * delta) / total
+    return (net.pull(W, X, dual) - gradient) / total

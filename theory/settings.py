@@ -275,7 +275,6 @@ from elbound.theory.symbols import (
     test_double,
     test_drift,
     test_inf,
-    test_jacobian,
     test_kernel,
     test_m,
     theta_mode,
@@ -298,6 +297,7 @@ from elbound.theory.symbols import (
     v_low,
     v_path,
     v_score,
+    variance_pull,
     w_max,
     w_min,
     work,
@@ -718,8 +718,8 @@ WIDE_RIDGE = Setting(
     "a noise-averaged two-layer network trained with a ridge around its start",
     parameters=(*NETWORK, ridge, least_eigenvalue, theta_top, r_0),
     observables=(
-        *(displacement, pulled, work, residual_end, gradient_end, kernel_drift, mean_jacobian),
-        *(krr_distance, krr_double, test_drift, test_jacobian, test_kernel, test_distance, test_double),
+        *(displacement, pulled, work, residual_end, kernel_drift),
+        *(krr_distance, krr_double, test_drift, test_kernel, test_distance, test_double),
     ),
 )
 
@@ -746,7 +746,7 @@ TRAINED_VARIANCES = Setting(
     "a wide two-layer network with Gaussian weights, means and standard deviations trained with a KL term",
     parameters=(d, m, s_w, ridge, least_eigenvalue, theta_sum, theta_sigma, phi_h),
     observables=(
-        *(krr_distance, krr_sum, krr_means, half_drift, mean_jacobian, residual_end, gradient_end, displacement),
+        *(krr_distance, krr_sum, krr_means, half_drift, residual_end, displacement),
         *(v_low, sigma_moved, sigma_pull, sigma_pulled),
     ),
 )
@@ -811,7 +811,7 @@ NOISE_FLOOR = Setting(
 LITERAL_KL = Setting(
     "literal-kl",
     "a wide autoencoder at rest under the KL term to a standard normal latent, erf, orthogonal output signs",
-    parameters=(d, m, b_kl, kappa_0, phi_1),
+    parameters=(N, d, m, tr_S, b_kl, kappa_0, phi_1),
     observables=(mean_gain, latent_mean2, residual_end, kernel_moved),
 )
 
@@ -835,7 +835,7 @@ GAUSSIAN_WEIGHTS = Setting(
     "a wide network whose weights are Gaussian around W, trained on its negative ELBO, prior around the start",
     parameters=(*NETWORK, beta, sigma_x2, s_w, least_eigenvalue),
     observables=(
-        *(displacement, elbo_pulled, residual_end, gradient_end, kernel_drift, mean_jacobian),
+        *(displacement, elbo_pulled, variance_pull, residual_end, kernel_drift, mean_jacobian),
         *(krr_distance, krr_double),
     ),
 )

@@ -291,12 +291,6 @@ test_drift = quantity(
     r"\|\bar J_xJ_*^\top-\hat\Theta_x\|",
     nonnegative=True,
 )
-test_jacobian = quantity(
-    "test_jacobian",
-    "operator norm of the Jacobian's mean at the test points",
-    r"\|\bar J_x\|",
-    nonnegative=True,
-)
 test_kernel = quantity(
     "test_kernel",
     "operator norm of the first kernel between test and training points",
@@ -673,8 +667,14 @@ test_m = curve("test_m", "the distance from regression with the first kernel, at
 test_inf = curve("test_inf", "the distance from regression with the limit kernel, at test points", r"e^{\infty}_x")
 elbo_pulled = quantity(
     "elbo_pulled",
-    "norm of the residual under the transposed Jacobian, less the gradient of the outputs' variance",
-    r"\|J^\top(y-f)-\nabla P\|",
+    "norm of the gradient of half the expected squared error, where training stopped",
+    r"\|\nabla\tfrac12E\|y-f\|^2\|",
+    nonnegative=True,
+)
+variance_pull = quantity(
+    "variance_pull",
+    "norm of the gradient of half the outputs' summed variance, where training stopped",
+    r"\|\nabla P\|",
     nonnegative=True,
 )
 

@@ -11,10 +11,22 @@ from elbound.impl.wide_training import Training, WideNetwork, stationary_point
 from elbound.properties.datasets import table
 from elbound.properties.evidence.intervals import Interval, maximum
 from elbound.properties.experiment import Along, Context, Exact, Experiment, Situation
-from elbound.properties.experiments.wide_training import EPS, normals
-from elbound.properties.spaces import Choice, Configuration, Count, Linear, Scalar, Space
+from elbound.properties.experiments.wide_training import CAP, EPS, at_rest, normals
+from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
 from elbound.theory.settings import LITERAL_KL
-from elbound.theory.symbols import b_kl, d, kappa_0, kernel_moved, latent_mean2, m, mean_gain, phi_1, residual_end
+from elbound.theory.symbols import (
+    N,
+    b_kl,
+    d,
+    kappa_0,
+    kernel_moved,
+    latent_mean2,
+    m,
+    mean_gain,
+    phi_1,
+    residual_end,
+    tr_S,
+)
 
 # Narrower widths at which a picture shows the same configuration.
 WIDTHS = (64, 256, 1024, 4096)
@@ -32,7 +44,8 @@ class LiteralKL(Experiment):
             Choice("data", ("spherical", "digits")),
             Choice("m", (1024, 256, 4096)),
             Count("N", 6, 10),
-            Count("d", 2, 4),
+            Count("d", 1, 4),
+            Logarithmic("norm", 0.3, 30.0),
             Linear("b", 0.4, 1.0),
             Linear("s_z", 0.5, 1.5),
             Count("seed", 0, 2**16),
@@ -43,6 +56,7 @@ class LiteralKL(Experiment):
         "m": 4096,
         "N": 6,
         "d": 4,
+        "norm": 1.0,
         "b": 0.5,
         "s_z": 1.0,
         "seed": 1,
@@ -52,14 +66,18 @@ class LiteralKL(Experiment):
         "width 16384": _wide | {"m": 16384},
         "width 256": _wide | {"m": 256},
         "digits": _wide | {"data": "digits", "N": 10},
+        "one number": _wide | {"N": 1, "d": 1},
+        "inputs of norm 10": _wide | {"m": 1024, "norm": 10.0},
+        "inputs of norm 50": _wide | {"m": 1024, "norm": 50.0},
+        "inputs of norm 200": _wide | {"m": 1024, "norm": 200.0},
     }
     faults = {"KL term halved": "width 4096"}
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         c: Any = configuration
-        slope = ERF.slope_bound(c["s_z"])
-        values = {d: _inputs(configuration, context).shape[1], m: c["m"], b_kl: c["b"], phi_1: slope, kappa_0: slope**2}
-        return Situation(values)
+        slope, X = ERF.slope_bound(c["s_z"]), _inputs(configuration, context)
+        sizes = {N: X.shape[0], d: X.shape[1], m: c["m"], tr_S: float(X.square().sum(1).mean())}
+        return Situation({**sizes, b_kl: c["b"], phi_1: slope, kappa_0: slope**2})
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         widest = int(configuration["m"])
@@ -81,18 +99,24 @@ class LiteralKL(Experiment):
         U, S, V = torch.linalg.svd(X, full_matrices=False)
         training = Training(network, U, X, torch.zeros_like(W @ V.T), c["b"] / (2 if fault else 1))
         end, left = stationary_point(training, begin=(W @ V.T) * S)
+        rest = at_rest(left, CAP * c["b"] * float(end.norm()))
         output = network.output(end, U)
         before, after = network.tangent(W, X), network.tangent((end / S) @ V, X)
-        # Strong convexity is at least half of b here, so what the solver left moves the weights by 2 |grad| / b.
-        moved = 2 * left / c["b"]
-        error = (c["m"] + 32) * EPS * math.sqrt(c["m"] * X.numel()) + moved * ERF.slope_bound(0.0) * math.sqrt(columns)
-        squares = float(end.square().sum(1).max())
+        size, residual, slope = float(X.norm()), float((X - output).norm()), ERF.slope_bound(c["s_z"])
+        # Sums of m terms of at most one, and of the data.
+        error = EPS * ((c["m"] + 32) * math.sqrt(c["m"] * X.numel()) + 8 * size)
+        # A gradient g that is left adds g / b to a latent's norm, so g / (b l) to each of at most three factors l of
+        # the proof, each bounded by sqrt(d) phi_1 |y - f| / (b sqrt m), and phi_1 |g| / (kappa + b) to the gain's
+        # numerator.
+        share = math.pi * slope**4 * columns * residual**3 / (3 * c["b"] ** 2 * c["m"] * size)
+        relative = 4 * share * rest * math.sqrt(c["m"] / columns) / (slope * residual)
+        gain_error = slope * rest / ((slope**2 + c["b"]) * size) + relative
+        squares, longer = float(end.square().sum(1).max()), rest / c["b"]
         change = torch.linalg.matrix_norm(after - before, 2) / torch.linalg.matrix_norm(before, 2)
-        size = float(X.norm())
         return {
-            mean_gain: Interval.around(float((output * X).sum()) / size**2, error / size),
-            residual_end: maximum(Interval.around(float((X - output).norm()), error), 0.0),
-            latent_mean2: maximum(Interval.around(squares, (2 * math.sqrt(squares) + moved) * moved + EPS), 0.0),
+            mean_gain: Interval.around(float((output * X).sum()) / size**2, error / size + gain_error),
+            residual_end: maximum(Interval.around(residual, error), 0.0),
+            latent_mean2: maximum(Interval.around(squares, (2 * math.sqrt(squares) + longer) * longer + EPS), 0.0),
             kernel_moved: maximum(Interval.around(float(change), error * (1 + 1 / float(S[-1]))), 0.0),
         }
 
@@ -107,13 +131,14 @@ def _inputs(configuration: Configuration, context: Context) -> Tensor:
     c: Any = configuration
     if c["data"] == "spherical":
         drawn = normals(c["seed"], "inputs", (c["N"], c["d"]))
-        unit: Tensor = drawn / drawn.norm(dim=1, keepdim=True)
+        unit: Tensor = c["norm"] * drawn / drawn.norm(dim=1, keepdim=True)
         return unit
     rows = table(context, c["data"], c["N"], c["d"], c["seed"])
     longest = float(rows.norm(dim=1).max())
     # The user's rows are scaled to norm 1. A little noise keeps the few rows of full rank.
     scaled = rows if c["data"] == "digits" or longest == 0 else rows / longest
-    return scaled + 0.05 * normals(c["seed"], "inputs", tuple(rows.shape))
+    noisy: Tensor = c["norm"] * (scaled + 0.05 * normals(c["seed"], "inputs", tuple(rows.shape)))
+    return noisy
 
 
 LITERAL_KL_EXPERIMENT = LiteralKL()

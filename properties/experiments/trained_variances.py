@@ -15,6 +15,7 @@ from elbound.properties.evidence.intervals import Interval, maximum
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
 from elbound.properties.experiments.wide_training import (
     BASE,
+    CAP,
     DIGITS,
     EPS,
     NETWORK,
@@ -22,6 +23,7 @@ from elbound.properties.experiments.wide_training import (
     PRECISION,
     WEIGHTS,
     Start,
+    at_rest,
 )
 from elbound.properties.spaces import Configuration, Count, Linear, Logarithmic, Scalar, Space
 from elbound.theory import settings, symbols
@@ -77,40 +79,47 @@ class _MeansAlone(RidgeCoordinates):
 
 @dataclass(frozen=True)
 class _End:
-    """Where training stopped, W = (mu, sigma), beside kernel ridge regressions with the prior's kernels."""
+    """Where training stopped, W = (mu, sigma), beside kernel ridge regressions with the prior's kernels.
+
+    `solver` is the norm of the gradient that the solver left, in the coordinates where the KL term is a ridge.
+    """
 
     prior: _Prior
     W: Tensor
     residual: Tensor
     training: Training
-    solved: Training
+    solver: float
 
     @property
     def observables(self) -> dict[Any, Interval]:
-        prior, error, left = self.prior, self.error, float(self.gradient.norm())
+        prior, error, ridge = self.prior, self.error, self.training.ridge
         mean, deviation = prior.kernels
-        gap, average = self._drift
         moved, ratio = self.W - prior.weights, self._ratio
-        sigma_moved, r = moved.tensor_split(2, dim=1)[1], self._left.flatten()
-        pulled = torch.tensordot(r, prior.network.jacobian(self.W, prior.start.X), 1).tensor_split(2, dim=1)[1]
+        sigma_moved, v_low = moved.tensor_split(2, dim=1)[1], min(float(ratio.min()), 1.0)
+        pulled, sigma_pulled = (float(x.norm()) for x in (self._pulled, self._pulled.tensor_split(2, dim=1)[1]))
+        # d rho / d sigma is at most sqrt 2 over v_low, from v^2 - 1 - 2 log v >= (v - 1/v)^2 / 2, times v^2 below v =
+        # 1.
+        rest = math.sqrt(2) / v_low * at_rest(self.solver, CAP * pulled)
         sizes = {
-            symbols.krr_distance: self._distance(mean + deviation / 2),
-            symbols.krr_sum: self._distance(mean + deviation),
-            symbols.krr_means: self._distance(mean),
-            symbols.residual_end: float(r.norm()),
-            symbols.gradient_end: left,
+            symbols.residual_end: float(self._left.norm()),
             symbols.displacement: float(moved.norm()),
             symbols.sigma_moved: float(sigma_moved.norm()),
             symbols.sigma_pull: float(((1 + 1 / ratio) * sigma_moved).norm()),
         }
+        distances = {
+            symbols.krr_distance: self._distance(mean + deviation / 2),
+            symbols.krr_sum: self._distance(mean + deviation),
+            symbols.krr_means: self._distance(mean),
+        }
         found = {symbol: _near(value, error) for symbol, value in sizes.items()}
-        spectral = 64 * EPS * len(mean) * self._slopes**2
+        # In the proof M (J*^T (y - f*) + g) / ridge is what moves; |Jbar M| is at most |J|, and 1 - 1 / v^2 has g too.
+        found |= {symbol: _near(value, error + self._slopes * rest / ridge) for symbol, value in distances.items()}
+        spectral, steep = 64 * EPS * len(mean) * self._slopes**2, float(torch.linalg.matrix_norm(deviation, 2))
+        drift_error = spectral + steep * rest / (2 * ridge * prior.s * v_low)
         return found | {
-            symbols.half_drift: _near(float(torch.linalg.matrix_norm(gap, 2)), spectral),
-            symbols.mean_jacobian: _near(float(torch.linalg.matrix_norm(average, 2)), spectral),
-            symbols.v_low: Interval.around(min(float(ratio.min()), 1.0), 8 * EPS),
-            # What the solver left of the gradient moves the stationary identity by that much.
-            symbols.sigma_pulled: _near(float(pulled.norm()), left + error),
+            symbols.half_drift: _near(float(torch.linalg.matrix_norm(self._drift, 2)), drift_error),
+            symbols.v_low: Interval.around(v_low, 8 * EPS),
+            symbols.sigma_pulled: _near(sigma_pulled, rest + error),
         }
 
     @property
@@ -123,16 +132,13 @@ class _End:
         output = (m + p + 16) * EPS * math.sqrt(m * len(self._left.flatten())) * max(far, 1.0)
         return 8 * output * (1 + self._slopes) * (1 + float(self.residual.norm())) * (1 + 1 / self.training.ridge)
 
-    @property
-    def gradient(self) -> Tensor:
-        """Of the solved loss in what it trains, its KL term as it is written, by automatic differentiation."""
-        prior, ridge, W = self.prior, self.solved.ridge, self.W.clone().requires_grad_()
-        mu, sigma = W.tensor_split(2, dim=1)
-        s2 = prior.s**2
-        divergence = (mu - prior.start.weights).square() + sigma**2 - s2 - s2 * torch.log(sigma**2 / s2)
-        squares = (self.training.y - prior.network.output(W, prior.start.X)).square()
-        (gradient,) = torch.autograd.grad((squares.sum() + ridge * divergence.sum()) / 2, W)
-        return gradient[:, : mu.shape[1]] if isinstance(self.solved.network, _MeansAlone) else gradient
+    @cached_property
+    def _pulled(self) -> Tensor:
+        """J^T (y - f) in means and deviations: the automatic gradient of -|y - f|^2 / 2, not the solver's product."""
+        W = self.W.clone().requires_grad_()
+        squares = (self.training.y - self.prior.network.output(W, self.prior.start.X)).square()
+        (gradient,) = torch.autograd.grad(-squares.sum() / 2, W)
+        return gradient
 
     @cached_property
     def _left(self) -> Tensor:
@@ -153,8 +159,8 @@ class _End:
         return float((flow.residual(self.residual.flatten()) - self._left.flatten()).norm())
 
     @property
-    def _drift(self) -> tuple[Tensor, Tensor]:
-        """Jbar M J*^T less the prior's kernel, and Jbar, the mean on the segment in (mu, sigma)."""
+    def _drift(self) -> Tensor:
+        """Jbar M J*^T less the prior's kernel, with Jbar the mean on the segment in (mu, sigma)."""
         prior, X = self.prior, self.prior.start.X
         moved, ratio = self.W - prior.weights, self._ratio
         nodes = (prior.network.jacobian(prior.weights + t * moved, X) * w for t, w in zip(NODES, WEIGHTS, strict=True))
@@ -162,7 +168,7 @@ class _End:
         steps = torch.cat((torch.ones_like(ratio), ratio / (1 + ratio)), dim=1)
         end = (prior.network.jacobian(self.W, X) * steps).flatten(1)
         mean, deviation = prior.kernels
-        return average.flatten(1) @ end.T - (mean + deviation / 2), average.flatten(1)
+        return average.flatten(1) @ end.T - (mean + deviation / 2)
 
 
 def _near(value: float, error: float) -> Interval:
@@ -234,9 +240,9 @@ class TrainedVariances(Experiment):
         if fault:
             means_alone = _MeansAlone(prior.network, prior.s)
             solved = replace(training, network=means_alone) if "kept" in fault else replace(training, ridge=2 * ridge)
-        W = stationary_point(solved, iterations=200).weights
-        natural = RidgeCoordinates(prior.network, prior.s).natural(W)
-        return Exact(_End(prior, natural, residual, training, solved).observables)
+        end = stationary_point(solved, iterations=200)
+        natural = RidgeCoordinates(prior.network, prior.s).natural(end.weights)
+        return Exact(_End(prior, natural, residual, training, end.gradient_norm).observables)
 
 
 TRAINED_VARIANCES = TrainedVariances()

@@ -56,7 +56,7 @@ class Amortised(Ridge):
         point, plain = self._trained(configuration, context, fault), Ridge._start(configuration, context)
         kernels = {symbols.krr_plain: plain.tangent, symbols.krr_alone: _own_blocks(plain)}
         distances = {
-            symbol: maximum(Interval.around(point.distance(kernel), point.error), 0.0)
+            symbol: maximum(Interval.around(point.distance(kernel), point.regression_error), 0.0)
             for symbol, kernel in kernels.items()
         }
         return Exact(point.observables | distances)

@@ -10,7 +10,9 @@ from torch.distributions import Normal, kl_divergence
 
 from elbound.impl.gaussian_weights import GaussianWeights
 from elbound.impl.kernels import ERF, RELU, Activation
+from elbound.impl.output_variance import output_variance, variance_slope
 from elbound.impl.wide_training import random_start
+from elbound.properties.experiments.gaussian_weights import fit_pull
 
 EPS = torch.finfo(torch.float64).eps
 ACTIVATIONS = pytest.mark.parametrize("activation", [RELU, ERF], ids=lambda x: x.name)
@@ -62,8 +64,38 @@ def test_training_ends_where_the_negative_elbo_is_level(activation: Activation) 
 
     # h^2 times third derivatives below 10, and 64 roundings of a value below 10 over h.
     tolerance = 10 * h**2 + 64 * 10 * EPS / h
-    assert steepness(problem.trained()) <= tolerance
+    assert steepness(problem.trained().weights) <= tolerance
     assert steepness(problem.start) > 1e3 * tolerance
+
+
+@ACTIVATIONS
+def test_training_reports_the_gradient_that_it_left(activation: Activation) -> None:
+    problem = model(activation)
+    end = problem.trained()
+    free = end.weights.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(problem.sigma_x2 * problem.negative_elbo(free), free)
+    # Sums of at most 18 terms below 10, a few roundings each.
+    assert end.gradient_norm == pytest.approx(float(gradient.norm()), abs=18 * 64 * EPS)
+    assert end.gradient_norm <= 1e-11
+
+
+@ACTIVATIONS
+def test_the_automatic_gradient_of_the_outputs_variance_is_its_closed_form(activation: Activation) -> None:
+    """The one differentiates Owen's T or a difference of moments, the other is a covariance."""
+    u = torch.linspace(-4, 4, 81, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(output_variance(u, 0.7, activation).sum(), u)
+    # Differences of moments below 20, a few roundings each.
+    assert torch.allclose(slope, variance_slope(u.detach(), 0.7, activation), rtol=0, atol=20 * 16 * EPS)
+    assert float(slope.abs().max()) > 0.1
+
+
+@ACTIVATIONS
+def test_the_pull_of_the_data_by_quadrature_is_that_of_the_closed_forms(activation: Activation) -> None:
+    problem = model(activation)
+    W = problem.start + 0.3
+    closed = problem.network.pull(W, X, problem.ridged.residual(W)) - problem.variance_gradient(W)
+    # As the experiment says of its nodes: roundings of sums of 256 terms.
+    assert fit_pull(problem, W) == pytest.approx(float(closed.norm()), abs=256 * 16 * EPS)
 
 
 def test_the_ridge_is_beta_times_the_observation_variance_over_the_weights_variance() -> None:

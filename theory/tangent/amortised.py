@@ -6,7 +6,7 @@ statement about a ridge (tangent/krr, tangent/ridge-dual) holds with the whitene
 
     (x^T G^+ x') E[phi_s'(w.x) phi_s'(w.x')],    at width m its average over the neurons.
 
-Jacobians, drift, gradient and displacement here are in the whitened weights; the displacement is that of the encoder's
+Jacobians, drift and displacement here are in the whitened weights; the displacement is that of the encoder's
 means over the data. Whitened, |G| = 1 and |x| <= 1: the Lipschitz constant needs nothing of the data's scale. Linearly
 independent inputs have the identity as their hat matrix: no datum then learns from another.
 
@@ -20,13 +20,11 @@ from elbound.theory.settings import AMORTISED as WHITENED
 from elbound.theory.settings import INDEPENDENT
 from elbound.theory.symbols import (
     J_lip,
-    gradient_end,
     krr_alone,
     krr_distance,
     krr_double,
     krr_plain,
     least_eigenvalue,
-    mean_jacobian,
     r_0,
     ridge,
     theta_top,
@@ -37,14 +35,15 @@ from elbound.theory.tangent.krr import distance
 PAPERS = {"B-krr": "qualifies"}
 reach = J_lip * r_0 / sqrt(ridge)
 first_order = (reach * Rational(3, 2) * sqrt(theta_top) + reach**2 / 2) * r_0
-before_training = (first_order + mean_jacobian * gradient_end) / (ridge + least_eigenvalue)
+before_training = first_order / (ridge + least_eigenvalue)
 
 AMORTISED = Claim(
     WHITENED,
     Le(krr_distance, distance),
     standing=Standing.PROVED,
     proof="""|(W - W_0) X^T| = |(W - W_0) G^{1/2}|, and outputs on the data depend on W G^{1/2} alone; so this is a
-ridge problem in W G^{1/2} with inputs G^{+1/2} x, whose inner products are x^T G^+ x', and tangent/krr applies.""",
+ridge problem in W G^{1/2} with inputs G^{+1/2} x, whose inner products are x^T G^+ x', and where it rests tangent/krr
+applies.""",
     wrong={"plain Theta": Le(krr_plain, distance), "ridge x 2": Le(krr_double, distance)},
     papers=PAPERS,
     attained=0.999999,

@@ -12,6 +12,8 @@ From an antisymmetric start, f_0 = 0 and |r_0| = |y|, q < 1/2 except with probab
                                     L = 4 phi_2^2 x_max^2 d |G| |y|^2 / lambda_0^2,
 
 quantities of the data and of the limit kernel alone; the share zeta of lambda_0 given up to chance is the best one.
+Geometric convergence along a short path under such a condition: Oymak and Soltanolkotabi (2019), of whom we have read
+the abstract; the constants are our own.
 
 Units: lambda in those of the kernel, residuals in those of the outputs.
 """
@@ -56,6 +58,7 @@ LAZY = Claim(
     Le(residual_tau, r_0 * exp(-Max(least_eigenvalue - 2 * J_lip * r_0, 0) * tau)),
     where=jacobian_lipschitz,
     standing=Standing.PROVED,
+    source="oymak-soltanolkotabi-2019",
     proof=ARCLENGTH + " Then the kernel's least eigenvalue stays above lambda - 2 L_J |r_0|. Else |r| does not rise.",
     wrong={
         "threshold q <= .65": Le(
@@ -73,6 +76,7 @@ DISPLACEMENT = Claim(
     where=jacobian_lipschitz,
     title="A certified path never leaves a ball around its start, whose radius one neuron attains.",
     standing=Standing.PROVED,
+    source="oymak-soltanolkotabi-2019",
     proof=ARCLENGTH,
     wrong={
         "displacement/1.01": Le(displacement, share / J_lip / Rational(101, 100)),
