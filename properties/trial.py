@@ -39,7 +39,7 @@ from elbound.properties.judgement import (
 from elbound.properties.place import Rival
 from elbound.reports.row import UNDECIDED, Verdict
 from elbound.theory.claim import Claim
-from elbound.theory.evaluate import Evaluation, Slope, symbols_of
+from elbound.theory.evaluate import Evaluation, NotMeasured, Slope, symbols_of
 from elbound.theory.symbols import n
 
 # A slope is called inconsistent only when it misses the claimed exponent by more than this.
@@ -73,9 +73,9 @@ class Trial:
 
     def judge(self, claim: Claim) -> Judgement:
         """The verdict on the claim here. What cannot be evaluated is an error, never evidence."""
-        if broken := claim.broken_assumption(self.situation.values, self.situation.facts):
-            return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=broken)
         try:
+            if broken := claim.broken_assumption(self.situation.values, self.situation.facts):
+                return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=broken)
             if isinstance(self.measurement, Sample):
                 return self._sample(claim)
             if isinstance(self.measurement, Series) and claim.is_rate:
@@ -286,7 +286,7 @@ class Trial:
                 return self._rate_curve(claim, self.measurement) if claim.is_rate else {}
             case Exact(along=Along() as along):
                 return _columns(self._sides_along(claim, along, place) for place in along.places)
-            case Exact() | Sample() if n in self.situation.values:
+            case Exact() | Sample() if n in self.situation.values and _stepwise(claim):
                 horizons = np.unique(np.geomspace(1, self.situation.values[n], CURVE_POINTS).round().astype(int))
                 return _columns(self._sides_at(claim, horizon) for horizon in horizons.tolist())
         return {}
@@ -309,7 +309,7 @@ class Trial:
             shorter = Evaluation({**self._enclosed.values, n: Interval.of(horizon)}, Enclosures())
         try:
             left, right = (shorter(side) for side in (claim.left, claim.right))
-        except KeyError:
+        except NotMeasured:
             return {}
         if isinstance(left, Interval):
             return {"x": horizon, "observed": middle(single(left)), "bound": middle(single(right))}
@@ -358,6 +358,12 @@ class Trial:
     def _at_index(self, expression: Expr, series: Series, index: int) -> float:
         values = self.situation.enclosed | dict(series.values) | {series.index: Interval.of(float(index))}
         return middle(single(Evaluation(values, Enclosures())(expression)))
+
+
+def _stepwise(claim: Claim) -> bool:
+    """Whether all that a claim observes was measured step by step, so that it is known at shorter horizons too."""
+    observed = (symbols_of(claim.left) | symbols_of(claim.right)) & frozenset(claim.setting.observables)
+    return bool(observed) and all(isinstance(x, IndexedBase) for x in observed)
 
 
 def _columns(places: Iterable[dict[str, float]]) -> dict[str, list[float]]:
@@ -416,7 +422,7 @@ def _middles(value: Interval | Curve) -> Any:
     """The middle of an enclosure, or the curve of middles."""
     if isinstance(value, Interval):
         return value.middle
-    return lambda index: Interval.of(value(Interval.of(index))).middle
+    return lambda index: Interval.of(value(index)).middle
 
 
 def _band(relation: Relational, exponent: float, *, rising: bool) -> tuple[float, float]:

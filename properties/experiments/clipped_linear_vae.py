@@ -76,7 +76,7 @@ class ClippedRun(Simulated[Planned]):
         # The clip's derivative has norm at most one, so what holds on the ball holds for the clipped objective.
         begin, end = run.values_between(run.highest_on_ball)
         last = sgd.steps + 1
-        ranges: dict[Any, Any] = {a: up_to(run.gradient**2), sigma2: up_to(run.noise(sgd))}
+        ranges: dict[Any, Any] = {a: up_to(run.gradient**2, sgd.steps), sigma2: up_to(run.noise(sgd), sgd.steps)}
         return Sample(draw, ranges | {F: At({1: begin, last: end})})
 
 

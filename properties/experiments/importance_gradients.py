@@ -40,12 +40,12 @@ def vae_of(configuration: Configuration) -> ScalarVAE:
 def mean_and_variance(moments: Callable[[], RatioCurve]) -> tuple[Any, Any]:
     """The two as curves of enclosures over the number of samples."""
 
-    def mean(samples: Any) -> Interval:
-        found = moments()(round(float(samples.low)))
+    def mean(samples: int) -> Interval:
+        found = moments()(samples)
         return Interval.around(found.mean, found.mean_error)
 
-    def variance(samples: Any) -> Interval:
-        found = moments()(round(float(samples.low)))
+    def variance(samples: int) -> Interval:
+        found = moments()(samples)
         return maximum(Interval.around(found.variance, found.variance_error), 0.0)
 
     return mean, variance
@@ -104,8 +104,8 @@ class GradientMoments(Experiment):
             curves |= {getattr(symbols, f"{name}_mean"): mean, getattr(symbols, f"{name}_var"): variance}
         slope = cache(lambda: bound_slope(vae))
 
-        def slope_at(samples: Any) -> Interval:
-            found = slope()(round(float(samples.low)))
+        def slope_at(samples: int) -> Interval:
+            found = slope()(samples)
             return Interval.around(found.value, found.error)
 
         return Series(K, GRID, {**curves, symbols.bound_slope: slope_at})
@@ -142,8 +142,8 @@ class AtPosterior(Experiment):
         kept = PLAIN if fault[:1] == "s" else None
         curve = cache(vae.pair.gap_curve)
 
-        def gap_at(samples: Any) -> Interval:
-            found = curve()(round(float(samples.low)))
+        def gap_at(samples: int) -> Interval:
+            found = curve()(samples)
             return Interval.around(found.value, found.error)
 
         measured: dict[Any, Any] = {gap: gap_at}

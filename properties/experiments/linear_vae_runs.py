@@ -173,9 +173,9 @@ class RunProblem:
         return Interval.around(self.first_value, slack), last
 
 
-def up_to(bound: float) -> Everywhere:
+def up_to(bound: float, steps: int) -> Everywhere:
     """A curve between zero and a sure bound."""
-    return Everywhere(Interval.between(0.0, bound * (1 + ROUNDING)))
+    return Everywhere(Interval.between(0.0, bound * (1 + ROUNDING)), steps)
 
 
 class Planned(NamedTuple):

@@ -62,7 +62,7 @@ class ProjectedRun(Simulated[Planned]):
 
     def sample(self, plan: Planned, draw: Draw) -> Sample:
         run, sgd = plan
-        return Sample(draw, {mapping2: up_to(run.gradient**2), sigma2: up_to(run.noise(sgd))})
+        return Sample(draw, {mapping2: up_to(run.gradient**2, sgd.steps), sigma2: up_to(run.noise(sgd), sgd.steps)})
 
 
 PROJECTED_RUN = ProjectedRun()

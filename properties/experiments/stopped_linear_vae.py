@@ -73,8 +73,8 @@ class StoppedRun(Simulated[Planned]):
         run, sgd = plan
         longest = _longest(run, sgd)
         begin, end = run.values_between(run.highest(_farthest(run, sgd)))
-        ranges: dict[Any, Any] = {a: up_to(run.gradient**2), sigma2: up_to(run.noise(sgd))}
-        ranges |= {g3: up_to(longest**3), g4: up_to(longest**4), F: At({1: begin, sgd.steps + 1: end})}
+        ranges: dict[Any, Any] = {a: up_to(run.gradient**2, sgd.steps), sigma2: up_to(run.noise(sgd), sgd.steps)}
+        ranges |= {g3: up_to(longest**3, sgd.steps), g4: up_to(longest**4, sgd.steps), F: At({1: begin, sgd.steps + 1: end})}
         return Sample(draw, ranges)
 
 

@@ -95,8 +95,8 @@ class InferenceProblem:
         last = Interval.between(least - slack, highest + slack)
         gradient, noise = self.problem.gradient_bound(reach), self.problem.noise_bound(self.sgd)
         return {
-            a: Everywhere(Interval.between(0.0, gradient**2 * (1 + ROUNDING))),
-            sigma2: Everywhere(Interval.between(0.0, noise * (1 + ROUNDING))),
+            a: Everywhere(Interval.between(0.0, gradient**2 * (1 + ROUNDING)), self.sgd.steps),
+            sigma2: Everywhere(Interval.between(0.0, noise * (1 + ROUNDING)), self.sgd.steps),
             F: At({1: first, self.sgd.steps + 1: last}),
         }
 
