@@ -21,6 +21,7 @@ from elbound.properties.evidence.enclosure import best
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import experiments
 from elbound.properties.experiments.limit_spectrum import BITS
+from elbound.properties.unknown import unknown
 from elbound.theory import settings
 from elbound.theory.catalogue import Listed, at_data, catalogue, references
 from elbound.theory.claim import Claim, Fact, Setting, meaning
@@ -58,9 +59,8 @@ def print_one(name: str, console: Console) -> None:
     found = [x for x in catalogue() if name in (x.name, x.key)]
     setting = next((x for x in all_settings() if x.name == name), None)
     if not found and setting is None:
-        keys = ", ".join(dict.fromkeys(x.key for x in catalogue()))
-        names = ", ".join(x.name for x in all_settings())
-        raise BadInput(f"name {name!r}: unknown; claims are {keys}; settings are {names}")
+        known = [*(x.name for x in all_settings()), *(y for x in catalogue() for y in (x.key, x.name))]
+        raise BadInput(unknown("name", name, known, "elbound list, elbound list settings"))
     if found:
         console.print(Text(found[0].doc.strip()), soft_wrap=True)
     for listed in found:
