@@ -122,7 +122,8 @@ class Claim:
         for name, relation in {"": self.relation, **self.wrong}.items():
             where = f"wrong version '{name}'" if name else "relation"
             if not isinstance(relation, Le | Ge | Eq):
-                raise ClaimError(f"{where}: {relation!r} is not a relation <=, >= or = left open by sympy{_why(relation)}")
+                said = f"{relation!r} is not a relation <=, >= or = left open by sympy{_why(relation)}"
+                raise ClaimError(f"{where}: {said}")
             self._check_symbols(where, relation)
         if self.standing is Standing.CODE and self.papers:
             sentence = next(iter(self.papers))
@@ -132,7 +133,7 @@ class Claim:
         for definition in self.where.values():
             self._check_symbols("definition", Eq(definition, 0, evaluate=False))
         if not isinstance(self.assuming, tuple | list):
-            raise ClaimError("assuming: expected a tuple of relations and facts; write assuming=(FACT,), with the comma")
+            raise ClaimError("assuming: expected a tuple of relations and facts; write assuming=(FACT,) with the comma")
         for assumption in self.assuming:
             if isinstance(assumption, Fact):
                 if assumption not in self.setting.facts:
@@ -197,8 +198,6 @@ class Claim:
 
     def broken_assumption(self, values: Mapping[Any, Any], facts: frozenset[Fact]) -> str:
         """The first assumption that does not hold at these values, in words; empty when all hold."""
-        if not isinstance(self.assuming, tuple | list):
-            raise ClaimError("assuming: expected a tuple of relations and facts; write assuming=(FACT,), with the comma")
         for assumption in self.assuming:
             if isinstance(assumption, Fact):
                 if assumption not in facts:

@@ -36,7 +36,7 @@ _file: OwnLetters | None = None
 @contextmanager
 def letters_of(file: OwnLetters) -> Iterator[None]:
     """While a user's file runs, quantity(...) and curve(...) make letters of that file."""
-    global _file  # noqa: PLW0603  the file that runs
+    global _file
     before, _file = _file, file
     try:
         yield
@@ -47,6 +47,7 @@ def letters_of(file: OwnLetters) -> Iterator[None]:
 def strangers(letters: Iterable[Any]) -> frozenset[Any]:
     """Which letters a user's file made itself though the catalogue has the same: their meaning there is another."""
     return frozenset(x for x in letters if _file is not None and str(x) not in _file.imported and x in CATALOGUE)
+
 
 ALPHABET: Final[dict[Symbol | IndexedBase, str]] = {}
 LATEX: Final[dict[Symbol, str]] = {}

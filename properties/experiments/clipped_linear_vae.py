@@ -16,6 +16,7 @@ from elbound.properties.experiments.linear_vae_runs import (
     up_to,
 )
 from elbound.properties.simulated import Draw, Simulated
+from elbound.properties.sizes import draws_of
 from elbound.properties.spaces import Configuration
 from elbound.theory.settings import CLIPPED_LINEAR_VAE_RUN, SMOOTH
 from elbound.theory.symbols import C, Delta, Delta_sup, F, G_r, L, a, n, sigma2, sigma_sup2
@@ -58,7 +59,7 @@ class ClippedRun(Simulated[Planned]):
             sigma_sup2: run.noise(sgd),
             G_r: run.gradient,
         }
-        return Situation(values | run.parameters, run.facts | {SMOOTH})
+        return Situation(values | run.parameters | draws_of(sgd), run.facts | {SMOOTH})
 
     def draw(
         self, plans: Sequence[Planned], context: Context, stage: str, replicates: tuple[int, int], fault: str = ""

@@ -21,6 +21,7 @@ from elbound.theory.symbols import (
     plain_var,
     ratio,
     shift2,
+    sigma_x2,
     stl_var,
 )
 
@@ -85,6 +86,7 @@ class GradientMoments(Experiment):
         narrow, apart = float(configuration["Q/P"]), float(configuration["shift"])
         values = {
             K: float(configuration["K"]),
+            sigma_x2: vae.noise_variance,
             Q: 1 / vae.encoder_variance,
             ratio: narrow,
             shift2: apart**2,
@@ -135,7 +137,7 @@ class AtPosterior(Experiment):
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         vae = _at_posterior(configuration)
-        return Situation({K: float(configuration["K"]), Q: 1 / vae.encoder_variance})
+        return Situation({K: float(configuration["K"]), sigma_x2: vae.noise_variance, Q: 1 / vae.encoder_variance})
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         vae = _at_posterior(configuration, 1 / 1.1**2 if fault[:1] == "e" else 1.0)
