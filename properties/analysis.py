@@ -167,10 +167,8 @@ class _Reading:
         if not listed and self.problems:
             raise BadInput(self.problems[0])
         if not listed:
-            raise BadInput(
-                f"{self.path}: defines no Claim; assign one to a name, as in MY_BOUND = Claim(...), or name claims of the"
-                f' catalogue that an experiment of this file is judged by, as in {JUDGED_BY} = ("estimators/unbiased",)'
-            )
+            named = f'or name some of the catalogue for its experiments, as in {JUDGED_BY} = ("estimators/unbiased",)'
+            raise BadInput(f"{self.path}: defines no Claim; assign one to a name, as in MY_BOUND = Claim(...), {named}")
         self.problems += self._unserved(listed, own)
         borrowed = frozenset(x.name for x in listed if _served(x.claim, own) and _known(x.claim))
         return Analysis(listed, own, tuple(self.problems), tuple(self.failed), borrowed)
@@ -185,7 +183,8 @@ class _Reading:
         given, line = getattr(self.module, JUDGED_BY, ()), self.lines.get(JUDGED_BY, 1)
         patterns = (given,) if isinstance(given, str) else given
         if not isinstance(patterns, tuple | list) or not all(isinstance(x, str) for x in patterns):
-            self.problems.append(f'{self.at(line)}: {JUDGED_BY} is {given!r}; allowed: names as in ("estimators/unbiased",)')
+            allowed = 'names of claims, as in ("estimators/unbiased",)'
+            self.problems.append(f"{self.at(line)}: {JUDGED_BY} is {given!r}; allowed: {allowed}")
             return
         there = [claim for claim, _ in self.claims.values()]
         for pattern in patterns:
@@ -199,7 +198,8 @@ class _Reading:
                 self.problems.append(f"{self.at(line)}: {JUDGED_BY} {pattern!r}: no experiment of this file on {names}")
             # A finding must fall somewhere, which only one that is named asks of these experiments.
             for x in served:
-                if not any(x.claim is claim for claim in there) and (not x.claim.is_finding or pattern in (x.name, x.key)):
+                named = not x.claim.is_finding or pattern in (x.name, x.key)
+                if named and not any(x.claim is claim for claim in there):
                     there.append(x.claim)
                     yield Listed(self.path.stem, x.name, x.claim, x.doc, f"{self.path.name}:{line}")
 

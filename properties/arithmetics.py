@@ -51,7 +51,10 @@ def wholes(value: Any) -> Any:
         return whole(exactly(given))
     column = np.asarray(given)
     if column.dtype == object:
-        return np.array([[whole(x) for x in row] for row in column], dtype=np.int64)
+        known = [whole(x) for x in column.ravel()]
+        if beyond := next((x for x in known if abs(x) >= 2**62), None):
+            raise ValueError(f"{beyond} is beyond every index")
+        return np.array(known, dtype=np.int64).reshape(column.shape)
     if not np.array_equal(column, np.trunc(column)) or not np.all(np.abs(column) < 2.0**53):
         raise ValueError(f"{column[column != np.trunc(column)][:1]} is no whole number")
     return column.astype(np.int64)

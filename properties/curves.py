@@ -92,7 +92,7 @@ class Steps(_Run):
 
     def at(self, where: Any) -> Any:
         rows = (where.reshape(-1) if np.ndim(where) else where) - self.first
-        return Interval(self.rows.low[rows], self.rows.high[rows]) if isinstance(self.rows, Interval) else self.rows[rows]
+        return self.rows[rows]
 
 
 def _numbers(given: Any) -> NDArray[np.float64] | None:
@@ -114,8 +114,7 @@ class _OneByOne(Curve):
             return self.one(where)
         found = [self.one(j) for j in where.ravel().tolist()]
         if all(isinstance(x, Interval) for x in found):
-            low, high = ([np.atleast_1d(end) for end in ends] for ends in ([x.low for x in found], [x.high for x in found]))
-            return Interval(np.stack(low), np.stack(high))
+            return Interval(*(np.stack([np.atleast_1d(getattr(x, end)) for x in found]) for end in ("low", "high")))
         return np.stack([np.atleast_1d(np.asarray(x, dtype=np.float64)) for x in found])
 
 
@@ -149,7 +148,7 @@ class Everywhere(_Run):
     def ends(self) -> tuple[int, int | None]:
         return self.first, self.last
 
-    def at(self, where: Any) -> Interval:
+    def at(self, where: Any) -> Interval:  # noqa: ARG002  the same wherever
         return self.value
 
 

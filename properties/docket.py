@@ -15,7 +15,7 @@ from elbound.properties.mutants import Family, ladder
 from elbound.properties.unknown import unknown
 from elbound.reports.row import LADDER, Entry
 from elbound.theory.catalogue import Listed, catalogue, references
-from elbound.theory.claim import Claim, Fact, to_latex
+from elbound.theory.claim import OWN_DERIVATION, Claim, Fact, to_latex
 from elbound.theory.papers import SENTENCES
 
 
@@ -181,7 +181,6 @@ def select(patterns: Sequence[str], known: tuple[Listed, ...] | None = None) -> 
 def entry_of(listed: Listed) -> Entry:
     """The catalogue's text on one claim, for reports."""
     claim = listed.claim
-    texts = references()
     return Entry(
         key=listed.key,
         part=listed.part,
@@ -192,7 +191,7 @@ def entry_of(listed: Listed) -> Entry:
         latex=claim.latex,
         assumptions=[{"text": str(x), "latex": _assumption_latex(x, claim)} for x in claim.assuming],
         standing=str(claim.standing),
-        source=texts.get(claim.source, claim.source),
+        source=source_of(claim),
         source_link="",
         proof=" ".join(claim.proof.split()),
         papers=[{"sentence": name, "relation": relation} for name, relation in claim.papers.items()],
@@ -204,6 +203,13 @@ def entry_of(listed: Listed) -> Entry:
         relation={"<=": "<=", ">=": ">=", "==": "="}[claim.relation.rel_op],
         derivation=inspect.cleandoc(listed.doc),
     )
+
+
+def source_of(claim: Claim) -> str:
+    """Where a claim comes from, in words; of one's own without a proof that none is given."""
+    if claim.source == OWN_DERIVATION and not claim.proof.strip():
+        return "No source and no proof idea are given"
+    return references().get(claim.source, claim.source)
 
 
 def _assumption_latex(assumption: object, claim: Claim) -> str:

@@ -89,7 +89,8 @@ def _curve(letter: Any, value: Any, what: str, check: Callable[[Any, str], Any])
 
         return replace(known, function=checked)
     elif not isinstance(value, Curve):
-        raise TypeError(f"{what}: {letter} is {_told(value)}; expected a curve: Steps(rows), At, or a function of its index")
+        expected = "expected a curve: Steps(rows), At, or a function of its index"
+        raise TypeError(f"{what}: {letter} is {_told(value)}; {expected}")
     return value
 
 

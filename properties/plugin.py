@@ -136,7 +136,7 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
 
 
 def is_analysis(path: Path) -> bool:
-    """Whether a file states claims or has an experiment judged, and defines no test; of a broken file, whether it might.
+    """Whether a file states claims or has experiments judged, and defines no test; of a broken one, whether it might.
 
     It assigns a Claim or JUDGED_BY at its top, or imports claims beside a class of its own.
     """

@@ -71,6 +71,8 @@ class Trial:
         self._stages: dict[str, list[Evaluation]] = {"screen": [], "confirm": []}
         self._looks: dict[Any, _Look] = {}
 
+    # A bound may overflow, or divide by zero: what is no number in the end is an error, not a warning.
+    @np.errstate(all="ignore")
     def judge(self, claim: Claim) -> Judgement:
         """The verdict on the claim here. What cannot be evaluated is an error, never evidence."""
         try:
@@ -84,6 +86,7 @@ class Trial:
         except Exception as failure:  # a user's experiment, drawing only now, may raise anything
             return failed(failure)
 
+    @np.errstate(all="ignore")
     def bound(self, rival: Rival) -> float | None:
         """What a known claim allows the left side it is compared on; None where it says nothing, or no number."""
         if rival.claim.broken_assumption(self.situation.values, self.situation.facts):
@@ -98,6 +101,7 @@ class Trial:
             return None
         return float(np.mean(drawn))
 
+    @np.errstate(all="ignore")
     def challenge(self, mutant: Claim, claim: Claim | None, doubt: float = WEIGHED) -> Judgement:
         """The verdict on a mutant at the least cost: looked at first, weighed where it looks more broken than ever.
 
@@ -276,6 +280,7 @@ class Trial:
         value = Everywhere(held) if isinstance(observable, IndexedBase) else held
         return single(Evaluation(self.situation.enclosed | {observable: value}, Enclosures())(claim.left))
 
+    @np.errstate(all="ignore")
     def curves(self, claim: Claim) -> dict[str, list[float]]:
         """Both sides along an index, for pictures; empty where there is none.
 

@@ -149,7 +149,9 @@ class Claim:
         unknown = (symbols_of(relation.lhs) | symbols_of(relation.rhs)) - self.setting.symbols - self.where.keys()
         if unknown:
             symbol, names = min(unknown, key=str), sorted(map(str, self.setting.symbols))
+            curves = {str(x) for x in self.setting.symbols if not isinstance(x, Symbol)}
             twin = " (another symbol of that name: import it from elbound.theory.symbols)" * (str(symbol) in names)
+            twin = f" (a curve, which stands with its index, as in {symbol}[1])" if str(symbol) in curves else twin
             known = ", ".join(names)
             raise ClaimError(f"{where}: unknown symbol {symbol}{twin}; setting {self.setting.name} has {known}")
 

@@ -104,6 +104,8 @@ class Arithmetic(Protocol):
 def exact(value: Any) -> Fraction:
     """The number itself. ValueError for infinities, and for what is no number."""
     try:
+        if isinstance(value, str):
+            raise TypeError
         return Fraction(value)
     except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{value!r} is no finite number") from None
