@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from elbound.properties.experiment import Experiment, experiments
 from elbound.properties.limits import TimeLimit, stopped_after
@@ -222,7 +223,7 @@ class _Reading:
                 taken[experiment.key] = f"by {name} above"
                 yield experiment
 
-    def _lacks_instance(self, value: object, found: Iterable[Experiment]) -> bool:
+    def _lacks_instance(self, value: Any, found: Iterable[Experiment]) -> bool:
         own = isinstance(value, type) and issubclass(value, Experiment) and value.__module__ == self.module.__name__
         return own and hasattr(value, "key") and not any(isinstance(x, value) for x in found)
 

@@ -16,7 +16,6 @@ from elbound.properties.evidence.intervals import Interval
 from elbound.theory.evaluate import exact, whole
 
 Floats = NDArray[np.float64]
-Column = NDArray[np.int64]
 ROUNDING = 1e-12
 
 
@@ -97,7 +96,7 @@ class Replicates:
     def exact(self, value: Any) -> Any:
         return exactly(value)
 
-    def whole(self, value: Any) -> int | Column:
+    def whole(self, value: Any) -> Any:
         return wholes(value)
 
     def indices(self, first: int, last: int) -> Floats:
@@ -137,7 +136,7 @@ class Enclosures:
     def exact(self, value: Any) -> Any:
         return exactly(value)
 
-    def whole(self, value: Any) -> int | Column:
+    def whole(self, value: Any) -> Any:
         return wholes(value)
 
     def indices(self, first: int, last: int) -> Interval:

@@ -72,7 +72,7 @@ def _enclosure(letter: Any, value: Any, what: str) -> Interval | Curve:
     return _curve(letter, value, what, _one_interval)
 
 
-def _curve(letter: Any, value: Any, what: str, check: Callable[[Any, str], Any]) -> Curve:
+def _curve(letter: Any, value: Any, what: str, check: Callable[[Any, str], Any]) -> Any:
     """What was given for an indexed letter as a curve, each of whose values passes the check."""
     if isinstance(value, Steps):
         check(value.rows, f"{what}: {letter} has rows that are")

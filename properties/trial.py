@@ -25,7 +25,7 @@ from elbound.properties.evidence.betting import MeanAtLeast
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.evidence.rates import Means, verdict_of_rate
-from elbound.properties.experiment import Along, Curve, Everywhere, Exact, Measurement, Sample, Series, Situation
+from elbound.properties.experiment import Along, Everywhere, Exact, Measurement, Sample, Series, Situation
 from elbound.properties.judgement import (
     AGREEMENT,
     Judgement,
@@ -423,7 +423,7 @@ def _means(value: Any) -> Any:
     return np.mean(value, axis=-1, keepdims=True)
 
 
-def _middles(value: Interval | Curve) -> Any:
+def _middles(value: Any) -> Any:
     """The middle of an enclosure, or the curve of middles."""
     if isinstance(value, Interval):
         return value.middle

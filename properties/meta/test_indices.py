@@ -165,7 +165,7 @@ def test_a_function_from_zero_has_its_zeroth_value() -> None:
     "value", [2.5, np.nan, np.inf, Fraction(1, 3), "2", None, np.array([1, 2]), Interval.between(1, 2)]
 )
 def test_what_is_no_whole_number_is_never_rounded_to_one(value: Any) -> None:
-    with pytest.raises(ValueError, match="no whole number|no finite number|no single number|only known to lie"):
+    with pytest.raises(ValueError, match=r"no whole number|no finite number|no single number|only known to lie"):
         wholes(value)
 
 
