@@ -64,7 +64,7 @@ def _enclosures(given: Any, what: str) -> dict[Any, Interval | Curve]:
     return {letter: _enclosure(letter, value, what) for letter, value in _letters(given, what)}
 
 
-def _enclosure(letter: Any, value: Any, what: str) -> Interval | Curve:
+def _enclosure(letter: Any, value: Any, what: str) -> Any:
     if isinstance(letter, Symbol):
         if not isinstance(value, Interval) or value.low.size != 1:
             raise TypeError(f"{what}: {letter} is {_told(value)}; expected {INTERVAL}, of one number")

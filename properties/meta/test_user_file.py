@@ -62,7 +62,7 @@ def judged(tmp_path: Path) -> list[Row]:
         ("from elbound.theory.smoothness.soft_clipping import BELOW", {"mine"}),
         ("from elbound.theory.smoothness.soft_clipping import BELOW\nRENAMED = BELOW", {"mine/renamed", "mine"}),
         (
-            "from dataclasses import replace\nfrom elbound.theory.smoothness import soft_clipping as x\nC = replace(x.BELOW)",
+            "import dataclasses as y\nfrom elbound.theory.smoothness import soft_clipping as x\nC = y.replace(x.BELOW)",
             {"mine", "mine/c"},
         ),
         ('JUDGED_BY = ("smoothness/soft-clipping/below",)', {"mine/smoothness/soft-clipping/below"}),
