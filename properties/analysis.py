@@ -9,34 +9,42 @@ import __future__
 import ast
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from elbound.properties.experiment import Experiment, experiments
 from elbound.properties.limits import TimeLimit, stopped_after
+from elbound.properties.slips import instead
 from elbound.properties.spaces import Space
-from elbound.theory.catalogue import Listed, part_of
+from elbound.properties.unknown import BadInput as BadInput
+from elbound.properties.unknown import unknown
+from elbound.theory.catalogue import Listed, catalogue, part_of
 from elbound.theory.claim import Claim, Setting
+from elbound.theory.symbols import OwnLetters, letters_of
 
 # The name of a user's file as a module: what its frames in a traceback are known by.
 OWN_MODULE = "elbound_user_"
+# What a file calls the catalogue's claims that its own experiments are judged by.
+JUDGED_BY = "JUDGED_BY"
+SYMBOLS = "elbound.theory.symbols"
 NEEDED = {"key": str, "title": str, "setting": Setting, "space": Space, "instances": dict, "faults": dict}
-
-
-class BadInput(ValueError):
-    """Something a user gave cannot be used; the message is one line that says what, and what is allowed."""
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """What a user's file defines, its problems in words, and the lines of the statements that failed."""
+    """What a user's file defines, its problems in words, and the lines of the statements that failed.
+
+    `borrowed` names those of its claims that are the catalogue's: they are judged on the file's experiments alone.
+    """
 
     listed: tuple[Listed, ...]
     experiments: tuple[Experiment, ...]
     problems: tuple[str, ...] = ()
     failed: tuple[int, ...] = ()
+    borrowed: frozenset[str] = frozenset()
 
 
 def read_analysis(path: Path, limit: float, skipped: tuple[int, ...] = ()) -> Analysis:
@@ -46,7 +54,7 @@ def read_analysis(path: Path, limit: float, skipped: tuple[int, ...] = ()) -> An
     """
     reading = _Reading(path, _tree(path))
     # What the file prints is no part of a summary that is asked for as JSON.
-    with contextlib.redirect_stdout(sys.stderr):
+    with contextlib.redirect_stdout(sys.stderr), letters_of(OwnLetters(_letters(reading.tree))):
         for statement in reading.tree.body:
             if statement.lineno not in skipped:
                 reading.run(statement, limit)
@@ -91,6 +99,7 @@ class _Reading:
     flags: int = 0
     lines: dict[str, int] = field(default_factory=dict)  # of the statement that bound a name last
     claims: dict[str, tuple[Claim, int]] = field(default_factory=dict)
+    imported: dict[str, tuple[Claim, int]] = field(default_factory=dict)  # of the catalogue
     problems: list[str] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
     missing: dict[str, int] = field(default_factory=dict)  # names that failed statements would have bound
@@ -121,7 +130,7 @@ class _Reading:
         except (Exception, SystemExit) as failure:
             line = line_in(self.path, failure) or statement.lineno
             wanted = getattr(failure, "name", None) if isinstance(failure, NameError) else None
-            said = f"{self.at(line)}: {type(failure).__name__}: {one_line(failure)}"
+            said = f"{self.at(line)}: {type(failure).__name__}: {one_line(failure)}{instead(failure)}"
             self._fail(
                 statement,
                 f"{said}, which line {self.missing[wanted]} failed to define" if wanted in self.missing else said,
@@ -137,7 +146,12 @@ class _Reading:
 
     def _bound(self, name: str, value: object, line: int) -> None:
         self.lines[name] = line
-        if not isinstance(value, Claim) or name.startswith("_") or _imported(value):
+        if not isinstance(value, Claim) or name.startswith("_"):
+            return
+        if _imported(value):
+            # Imported, perhaps under several names: the last of them.
+            known = {x: (claim, at) for x, (claim, at) in self.imported.items() if claim is not value}
+            self.imported = {**known, name: (value, line)}
             return
         twin = next((other for other in self.claims if other.lower() == name.lower()), None)
         if twin is None:
@@ -147,22 +161,56 @@ class _Reading:
             self.problems.append(f"{self.at(line)}: claim {name}: the claim {twin} of line {first} has the same key")
 
     def analysis(self) -> Analysis:
-        listed, own = tuple(self._listed()), tuple(self._experiments())
+        own = tuple(self._experiments())
+        written = [claim for claim, _ in self.claims.values()]
+        self.claims |= {k: x for k, x in self.imported.items() if _served(x[0], own) and x[0] not in written}
+        listed = (*self._listed(), *self._judged_by(own))
         if not listed and self.problems:
             raise BadInput(self.problems[0])
         if not listed:
-            raise BadInput(f"{self.path}: defines no Claim; assign one to a name, as in MY_BOUND = Claim(...)")
+            named = f'or name some of the catalogue for its experiments, as in {JUDGED_BY} = ("estimators/unbiased",)'
+            raise BadInput(f"{self.path}: defines no Claim; assign one to a name, as in MY_BOUND = Claim(...), {named}")
         self.problems += self._unserved(listed, own)
-        return Analysis(listed, own, tuple(self.problems), tuple(self.failed))
+        borrowed = frozenset(x.name for x in listed if _served(x.claim, own) and _known(x.claim))
+        return Analysis(listed, own, tuple(self.problems), tuple(self.failed), borrowed)
 
     def _listed(self) -> Iterator[Listed]:
         for name, (claim, line) in self.claims.items():
             part = part_of(name, alone=len(self.claims) == 1, module=self.path.stem)
             yield Listed(self.path.stem, part, claim, self.module.__doc__ or "", f"{self.path.name}:{line}")
 
+    def _judged_by(self, own: tuple[Experiment, ...]) -> Iterator[Listed]:
+        """The claims of the catalogue that the file names, by key or pattern, to be judged on its own experiments."""
+        given, line = getattr(self.module, JUDGED_BY, ()), self.lines.get(JUDGED_BY, 1)
+        patterns = (given,) if isinstance(given, str) else given
+        if not isinstance(patterns, tuple | list) or not all(isinstance(x, str) for x in patterns):
+            allowed = 'names of claims, as in ("estimators/unbiased",)'
+            self.problems.append(f"{self.at(line)}: {JUDGED_BY} is {given!r}; allowed: {allowed}")
+            return
+        there = [claim for claim, _ in self.claims.values()]
+        for pattern in patterns:
+            found = [x for x in catalogue() if x.matches(pattern)]
+            served = [x for x in found if _served(x.claim, own)]
+            if not found:
+                said = unknown("claim", pattern, (x.name for x in catalogue()), "elbound list")
+                self.problems.append(f"{self.at(line)}: {JUDGED_BY}: {said}")
+            elif not served:
+                names = ", ".join(dict.fromkeys(x.claim.setting.name for x in found))
+                self.problems.append(f"{self.at(line)}: {JUDGED_BY} {pattern!r}: no experiment of this file on {names}")
+            # A finding must fall somewhere, which only one that is named asks of these experiments.
+            for x in served:
+                named = not x.claim.is_finding or pattern in (x.name, x.key)
+                if named and not any(x.claim is claim for claim in there):
+                    there.append(x.claim)
+                    yield Listed(self.path.stem, x.name, x.claim, x.doc, f"{self.path.name}:{line}")
+
     def _experiments(self) -> Iterator[Experiment]:
         found = {name: x for name, x in vars(self.module).items() if isinstance(x, Experiment)}
         taken = {x.key: "in the catalogue" for x in experiments()}
+        for name, value in vars(self.module).items():
+            if self._lacks_instance(value, found.values()):
+                where = f"{self.at(self.lines.get(name, 1))}: experiment {name}"
+                self.problems.append(f"{where}: a class without an instance; add a line such as MINE = {name}()")
         for name, experiment in found.items():
             where = f"{self.at(self.lines.get(name, 1))}: experiment {name}"
             if amiss := _amiss(experiment):
@@ -174,6 +222,10 @@ class _Reading:
             else:
                 taken[experiment.key] = f"by {name} above"
                 yield experiment
+
+    def _lacks_instance(self, value: Any, found: Iterable[Experiment]) -> bool:
+        own = isinstance(value, type) and issubclass(value, Experiment) and value.__module__ == self.module.__name__
+        return own and hasattr(value, "key") and not any(isinstance(x, value) for x in found)
 
     def _unserved(self, listed: tuple[Listed, ...], own: tuple[Experiment, ...]) -> Iterator[str]:
         serving = (*experiments(), *own)
@@ -198,6 +250,27 @@ def _amiss(experiment: Experiment) -> str:
     return (
         "" if isinstance(share, int | float) and 0 < share <= 1 else f"share is {share!r}; allowed: above 0, at most 1"
     )
+
+
+def _served(claim: Claim, own: tuple[Experiment, ...]) -> bool:
+    return any(experiment.setting.serves(claim.setting) for experiment in own)
+
+
+def _known(claim: Claim) -> bool:
+    """Whether the catalogue makes the same statement, word for word."""
+    said = [(x.claim.setting, x.claim.relation, x.claim.assuming, x.claim.where) for x in catalogue()]
+    return (claim.setting, claim.relation, claim.assuming, claim.where) in said
+
+
+def _letters(tree: ast.Module) -> Iterator[str]:
+    """The letters that a file takes from the catalogue, by name; all it mentions where it imports them together."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == SYMBOLS:
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+    if any(isinstance(x, ast.ImportFrom) and x.module == SYMBOLS and x.names[0].name == "*" for x in ast.walk(tree)):
+        yield from (x.id for x in ast.walk(tree) if isinstance(x, ast.Name) and isinstance(x.ctx, ast.Load))
 
 
 def _imported(claim: Claim) -> bool:

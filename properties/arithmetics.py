@@ -13,7 +13,7 @@ from sympy import NumberSymbol
 
 from elbound.properties.evidence import intervals
 from elbound.properties.evidence.intervals import Interval
-from elbound.theory.evaluate import log_gap
+from elbound.theory.evaluate import exact, log_gap, whole
 
 Floats = NDArray[np.float64]
 ROUNDING = 1e-12
@@ -24,6 +24,40 @@ def _cosine(values: Floats) -> Floats:
     """A cosine brought back to [-1, 1] where rounding alone took it out; what lies farther out stays and is NaN's."""
     near = np.abs(values) <= 1 + ROUNDING
     return np.where(near, np.clip(values, -1.0, 1.0), values)
+
+
+def exactly(value: Any) -> Any:
+    """An exact number as a fraction, or a column of whole ones as Python's integers, which do not overflow.
+
+    ValueError for an interval with a width, for numbers that are not finite, and for what is measured by replicates.
+    """
+    if isinstance(value, Interval):
+        if np.any(value.low != value.high):
+            ends = f"[{float(value.low.min()):.17g}, {float(value.high.max()):.17g}]"
+            raise ValueError(f"it is only known to lie in {ends}; a letter that counts is declared with integer=True")
+        value = value.low
+    given = np.asarray(value)
+    if given.ndim < 2:
+        if given.size != 1:
+            raise ValueError(f"an array of shape {given.shape} is no single number")
+        return exact(given.reshape(()).item())
+    return wholes(given).astype(object)
+
+
+def wholes(value: Any) -> Any:
+    """A whole number as an int, a column of them as int64. ValueError for all else; nothing is rounded."""
+    given = exactly(value) if isinstance(value, Interval) else value
+    if np.ndim(given) < 2:
+        return whole(exactly(given))
+    column = np.asarray(given)
+    if column.dtype == object:
+        known = [whole(x) for x in column.ravel()]
+        if beyond := next((x for x in known if abs(x) >= 2**62), None):
+            raise ValueError(f"{beyond} is beyond every index")
+        return np.array(known, dtype=np.int64).reshape(column.shape)
+    if not np.array_equal(column, np.trunc(column)) or not np.all(np.abs(column) < 2.0**53):
+        raise ValueError(f"{column[column != np.trunc(column)][:1]} is no whole number")
+    return column.astype(np.int64)
 
 
 class Replicates:
@@ -61,8 +95,11 @@ class Replicates:
     def exceeds(self, left: Floats, right: Floats) -> Floats:
         return np.asarray(np.greater(left, right), dtype=np.float64)
 
-    def integer(self, value: Any) -> int:
-        return round(float(value))
+    def exact(self, value: Any) -> Any:
+        return exactly(value)
+
+    def whole(self, value: Any) -> Any:
+        return wholes(value)
 
     def indices(self, first: int, last: int) -> Floats:
         return np.arange(first, last + 1, dtype=np.float64)[:, None]
@@ -107,8 +144,11 @@ class Enclosures:
         surely, possibly = left.low > right.high, left.high > right.low
         return Interval(surely.astype(np.float64), possibly.astype(np.float64))
 
-    def integer(self, value: Interval) -> int:
-        return round(float(value.low))
+    def exact(self, value: Any) -> Any:
+        return exactly(value)
+
+    def whole(self, value: Any) -> Any:
+        return wholes(value)
 
     def indices(self, first: int, last: int) -> Interval:
         return Interval.of(np.arange(first, last + 1, dtype=np.float64)[:, None])

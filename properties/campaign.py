@@ -25,7 +25,14 @@ from elbound.properties.analysis import OWN_MODULE, one_line
 from elbound.properties.datasets import part_used, user_option
 from elbound.properties.docket import PROFILES, Brief, Docket, docket_of
 from elbound.properties.evidence.budget import Budget
-from elbound.properties.experiment import Experiment, Measurement, Sample, Situation
+from elbound.properties.experiment import (
+    Experiment,
+    Measurement,
+    Sample,
+    Situation,
+    measurement_by,
+    situation_by,
+)
 from elbound.properties.judgement import Judgement
 from elbound.properties.limits import Watch
 from elbound.properties.place import Rival, rivals_of
@@ -139,6 +146,14 @@ def run_task(brief: Brief, task: Task, watch: Watch | None = None) -> Outcome:
     return Outcome(task, bench.finished(), bench.executions, bench.confirmations)
 
 
+def _silent(claim: Claim, situation: Situation) -> bool:
+    """Whether a claim says nothing of a situation; one whose assumptions cannot be evaluated is judged, and says so."""
+    try:
+        return bool(claim.broken_assumption(situation.values, situation.facts))
+    except Exception:
+        return False
+
+
 def _attackable(claim: Claim) -> bool:
     climbable = not isinstance(claim.relation, Eq) or bool(indicators_of(claim))
     return not claim.is_rate and not claim.is_finding and climbable
@@ -233,8 +248,9 @@ class Bench:
         claims = [x for x in self.docket.trying(self.experiment) if not x.claim.is_finding]
         with self._watched(configuration, origin, fault=fault):
             try:
-                situation = self.experiment.situation(configuration, self.brief.context)
+                situation = self._fixed(configuration)
                 measurement = self.experiment.measure(configuration, self.brief.context, fault)
+                measurement = measurement_by(self.experiment, measurement)
                 trial = Trial(situation, measurement, self.budget)
             except Exception as failure:  # a user's experiment may raise anything
                 return row(claims[0], judgement=failed(failure), situation=None)
@@ -399,9 +415,13 @@ class Bench:
     def _situation(self, configuration: Configuration) -> Situation | None:
         """What a configuration fixes; None where that fails, which examining it will say."""
         try:
-            return self.experiment.situation(configuration, self.brief.context)
+            return self._fixed(configuration)
         except Exception:  # a user's experiment may raise anything
             return None
+
+    def _fixed(self, configuration: Configuration) -> Situation:
+        """What a configuration fixes. TypeError for what is no Situation, or lacks a parameter of the setting."""
+        return situation_by(self.experiment, self.experiment.situation(configuration, self.brief.context))
 
     # Judging
 
@@ -428,7 +448,7 @@ class Bench:
         started = time.perf_counter()
         try:
             with self._watched(configuration, origin):
-                situation = situation or self.experiment.situation(configuration, self.brief.context)
+                situation = situation or self._fixed(configuration)
                 trial = self._trial(configuration, situation, claims, origin, measure)
                 self.first = self.first or trial
         except Exception as failure:  # a user's experiment may raise anything
@@ -489,8 +509,8 @@ class Bench:
     ) -> Trial:
         measure = measure or partial(self.experiment.measure, configuration, self.brief.context)
         # Configurations outside every assumption are set aside before anything is simulated.
-        if any(not x.claim.broken_assumption(situation.values, situation.facts) for x in claims):
-            return Trial(situation, measure(), self.budget)
+        if any(not _silent(x.claim, situation) for x in claims):
+            return Trial(situation, measurement_by(self.experiment, measure()), self.budget)
         return Trial(situation, self._outside(situation, claims, origin, measure), self.budget)
 
     def _outside(

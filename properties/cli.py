@@ -32,7 +32,7 @@ def build_parser() -> Parser:
     verify = commands.add_parser("verify", help="judge the catalogue's claims")
     verify.add_argument("patterns", nargs="*", metavar="PATTERN", help="claims by name, shell wildcards; all without")
     check = commands.add_parser("check", help="judge the claims of your own Python file")
-    check.add_argument("file", type=Path, metavar="FILE.py")
+    check.add_argument("file", type=Path, metavar="FILE.py", help="what it assigns: claims, experiments, JUDGED_BY")
     check.add_argument("patterns", nargs="*", metavar="PATTERN", help="claims of the file by name; all without")
     power = commands.add_parser("power", help="the ladder of wrong versions: what was killed, what survived and why")
     power.add_argument("patterns", nargs="*", metavar="PATTERN", help="claims by name, shell wildcards; all without")
@@ -53,7 +53,7 @@ def build_parser() -> Parser:
     shown = commands.add_parser("list", help="the claims, or the settings they speak about")
     shown.add_argument("what", nargs="?", choices=("claims", "settings"), default="claims")
     show = commands.add_parser("show", help="one claim, or one setting with its letters, facts and experiments")
-    show.add_argument("name", metavar="NAME")
+    show.add_argument("name", metavar="NAME", help="of a claim or a setting, as elbound list prints them")
     show.add_argument("--data", type=Path, metavar="FILE", help="what the theorem demands of your own inputs")
     show.add_argument("--activation", choices=ACTIVATIONS, help="of the wide network on your inputs; relu without")
     show.add_argument("--noise", type=_noise, metavar="S", help="deviation of its latent noise; 1 without")
@@ -75,17 +75,19 @@ def build_parser() -> Parser:
         # The letter's underscore too: beta_1 is how everybody writes it.
         names = dict.fromkeys((f"--{known.name}", f"--{known.field}"))
         sweep.add_argument(*names, type=known.read, metavar=known.letter, help=known.meaning)
-    sweep.add_argument("--device", choices=DEVICES, default="auto")
+    sweep.add_argument("--device", choices=DEVICES, default="auto", help="where models run; a GPU if there is one")
     sweep.add_argument("--data", type=Path, metavar="FILE", help=TABLE_HELP)
     sweep.add_argument("--output", type=Path, metavar="DIR", help="where to write the page")
     return parser
 
 
 def _add_run_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--profile", choices=PROFILES, default="default")
-    command.add_argument("--device", choices=DEVICES, default="cpu")
+    command.add_argument("--profile", choices=PROFILES, default="default", help="how hard to search; default without")
+    command.add_argument("--device", choices=DEVICES, default="cpu", help="where models run; cpu without")
     command.add_argument("--data", type=Path, metavar="FILE", help=TABLE_HELP)
-    command.add_argument("--output", type=Path, metavar="DIR")
+    command.add_argument(
+        "--output", type=Path, metavar="DIR", help="where ledger, summary and page go; reports/latest or elbound-report"
+    )
     command.add_argument("--workers", type=_workers, metavar="N", help="worker processes; all cores without")
     command.add_argument("--epoch", type=_epoch, default=0, metavar="E", help="another number draws fresh noise")
     command.add_argument(

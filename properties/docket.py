@@ -1,9 +1,8 @@
 """Which claims are tried, on which experiments, how hard: what a worker process needs to know to judge."""
 
-import fnmatch
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -13,9 +12,10 @@ from elbound.properties.analysis import Analysis, read_analysis
 from elbound.properties.analysis import BadInput as BadInput
 from elbound.properties.experiment import Context, Experiment, experiments
 from elbound.properties.mutants import Family, ladder
+from elbound.properties.unknown import unknown
 from elbound.reports.row import LADDER, Entry
 from elbound.theory.catalogue import Listed, catalogue, references
-from elbound.theory.claim import Claim, Fact, to_latex
+from elbound.theory.claim import OWN_DERIVATION, Claim, Fact, to_latex
 from elbound.theory.papers import SENTENCES
 
 
@@ -95,16 +95,21 @@ class Docket:
     """The claims on trial and the experiments that can judge them.
 
     `planted` are the keys of the experiments whose planted faults are tried: of the catalogue's or the file's own,
-    where all its claims are on trial, since any of them may be the one that notices.
+    where all its claims are on trial, since any of them may be the one that notices. `borrowed` are the names of claims
+    of the catalogue that a file has judged on `own`, the keys of its experiments, and nowhere else.
     """
 
     listed: tuple[Listed, ...]
     experiments: tuple[Experiment, ...]
     planted: frozenset[str] = frozenset()
+    borrowed: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()
 
     def trying(self, experiment: Experiment) -> tuple[Listed, ...]:
         """The claims this experiment can judge."""
-        return tuple(x for x in self.listed if experiment.setting.serves(x.claim.setting))
+        own = experiment.key in self.own
+        able = (x for x in self.listed if experiment.setting.serves(x.claim.setting))
+        return tuple(x for x in able if own or x.name not in self.borrowed)
 
     def plants(self, experiment: Experiment) -> bool:
         """Whether the faults of an experiment are tried; not where only findings could notice them."""
@@ -132,7 +137,8 @@ def docket_of(brief: Brief) -> Docket:
         return whole
     listed = tuple(x for x in whole.listed if f"claim {x.name}" not in brief.without)
     able = tuple(x for x in whole.experiments if f"experiment {x.key}" not in brief.without)
-    return Docket(listed, able, whole.planted if listed == whole.listed else frozenset())
+    planted = whole.planted if listed == whole.listed else frozenset()
+    return replace(whole, listed=listed, experiments=able, planted=planted)
 
 
 @cache
@@ -141,7 +147,9 @@ def _docket(patterns: tuple[str, ...], file: str | None, skipped: tuple[int, ...
         found = analysis_of(file, skipped, limit)
         chosen = select(patterns, found.listed)
         own = found.experiments if chosen == found.listed else ()
-        return Docket(chosen, _serving(chosen, (*experiments(), *found.experiments)), frozenset(x.key for x in own))
+        keys, planted = (frozenset(x.key for x in each) for each in (found.experiments, own))
+        docket = Docket(chosen, (*experiments(), *found.experiments), planted, found.borrowed, keys)
+        return replace(docket, experiments=tuple(x for x in docket.experiments if docket.trying(x)))
     chosen = select(patterns)
     own = experiments() if chosen == catalogue() else ()
     return Docket(chosen, _serving(chosen, experiments()), frozenset(x.key for x in own))
@@ -164,21 +172,15 @@ def select(patterns: Sequence[str], known: tuple[Listed, ...] | None = None) -> 
     if not patterns:
         return known
     for pattern in patterns:
-        if not any(_matches(x, pattern) for x in known):
-            keys = ", ".join(dict.fromkeys(x.key for x in known))
-            raise BadInput(f"claim {pattern!r}: unknown; known are {keys}")
-    return tuple(x for x in known if any(_matches(x, pattern) for pattern in patterns))
-
-
-def _matches(listed: Listed, pattern: str) -> bool:
-    names = (listed.name, listed.key, listed.key.partition("/")[0])
-    return any(fnmatch.fnmatchcase(name, pattern) for name in names)
+        if not any(x.matches(pattern) for x in known):
+            every = "elbound list" if known == catalogue() else "the same command without a pattern"
+            raise BadInput(unknown("claim", pattern, (name for x in known for name in (x.key, x.name)), every))
+    return tuple(x for x in known if any(x.matches(pattern) for pattern in patterns))
 
 
 def entry_of(listed: Listed) -> Entry:
     """The catalogue's text on one claim, for reports."""
     claim = listed.claim
-    texts = references()
     return Entry(
         key=listed.key,
         part=listed.part,
@@ -187,9 +189,9 @@ def entry_of(listed: Listed) -> Entry:
         title=listed.title,
         statement=claim.statement,
         latex=claim.latex,
-        assumptions=[{"text": str(x), "latex": _assumption_latex(x)} for x in claim.assuming],
+        assumptions=[{"text": str(x), "latex": _assumption_latex(x, claim)} for x in claim.assuming],
         standing=str(claim.standing),
-        source=texts.get(claim.source, claim.source),
+        source=source_of(claim),
         source_link="",
         proof=" ".join(claim.proof.split()),
         papers=[{"sentence": name, "relation": relation} for name, relation in claim.papers.items()],
@@ -204,8 +206,15 @@ def entry_of(listed: Listed) -> Entry:
     )
 
 
-def _assumption_latex(assumption: object) -> str:
-    return "" if isinstance(assumption, Fact) else to_latex(assumption)
+def source_of(claim: Claim) -> str:
+    """Where a claim comes from, in words; of one's own without a proof that none is given."""
+    if claim.source == OWN_DERIVATION and not claim.proof.strip():
+        return "No source and no proof idea are given"
+    return references().get(claim.source, claim.source)
+
+
+def _assumption_latex(assumption: object, claim: Claim) -> str:
+    return "" if isinstance(assumption, Fact) else to_latex(assumption, claim.setting.strangers)
 
 
 def papers() -> list[dict[str, str]]:

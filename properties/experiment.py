@@ -3,85 +3,124 @@
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
+from numbers import Real
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from sympy import IndexedBase, Symbol
 
 import elbound.properties.experiments
 from elbound.impl.noise import Stream
 from elbound.impl.user_table import UserData
 from elbound.properties.arithmetics import Floats
+from elbound.properties.curves import At as At
+from elbound.properties.curves import Computed as Computed
+from elbound.properties.curves import Curve as Curve
+from elbound.properties.curves import Everywhere as Everywhere
+from elbound.properties.curves import Spectrum as Spectrum
+from elbound.properties.curves import Steps as Steps
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.evidence.streams import stream_key
 from elbound.properties.spaces import Configuration, Space
 from elbound.theory.claim import Fact, Setting
 
-Curve = Callable[[Any], Any]
+# What a user may write for a curve: a Curve, or a function of one whole number.
+Function = Callable[[Any], Any]
+LETTER = "a letter of elbound.theory.symbols, or one that quantity(...) or curve(...) of it made"
+INTERVAL = "an Interval, such as Interval.around(value, error)"
 
 
-def _whole(index: Any) -> NDArray[np.int64]:
-    return np.asarray(index.low if isinstance(index, Interval) else index).round().astype(np.int64)
+def _letters(given: Any, what: str) -> Iterator[tuple[Any, Any]]:
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{what}: {_told(given)}; expected a mapping from letters to values")
+    for letter, value in given.items():
+        if not isinstance(letter, Symbol | IndexedBase):
+            raise TypeError(f"{what}: the key {letter!r} is {_kind(letter)}; expected {LETTER}")
+        yield letter, value
 
 
-@dataclass(frozen=True)
-class Steps:
-    """A measured curve: rows for the indices first, first + 1, ...; asked for one index or a column of them."""
-
-    rows: NDArray[np.float64] | Interval
-    first: int = 1
-
-    def __call__(self, index: Any) -> Any:
-        where = _whole(index).reshape(-1) if _whole(index).ndim else _whole(index)
-        where = where - self.first
-        if isinstance(self.rows, Interval):
-            return Interval(self.rows.low[where], self.rows.high[where])
-        return self.rows[where]
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
 
 
-@dataclass(frozen=True)
-class At:
-    """A curve measured at a few indices only, each by its own value; KeyError elsewhere."""
-
-    values: Mapping[int, Any]
-
-    def __call__(self, index: Any) -> Any:
-        return self.values[int(_whole(index))]
-
-
-@dataclass(frozen=True)
-class Everywhere:
-    """A curve with the same sure range at every index."""
-
-    value: Interval
-
-    def __call__(self, index: Any) -> Interval:
-        return self.value
+def _told(value: Any) -> str:
+    """A value on one short line, with what it is."""
+    if value is None:
+        return "None"
+    if isinstance(shape := getattr(value, "shape", None), tuple):
+        return f"{_kind(value)} of shape {tuple(shape)}"
+    said = " ".join(repr(value).split())
+    return f"{said if len(said) <= 40 else said[:37] + '...'}, {_kind(value)}"
 
 
-@dataclass(frozen=True)
-class Spectrum:
-    """A curve of parameters at the indices 1, 2, ..., each known up to the same sure absolute error."""
+def _enclosures(given: Any, what: str) -> dict[Any, Interval | Curve]:
+    """Intervals for scalar letters, curves of intervals for indexed ones. TypeError, one line, for all else."""
+    return {letter: _enclosure(letter, value, what) for letter, value in _letters(given, what)}
 
-    values: tuple[float, ...]
-    error: float = 0.0
 
-    def __call__(self, index: Any) -> Any:
-        where = _whole(index) - 1
-        if np.any(where < 0):
-            raise IndexError(f"index {np.min(where) + 1} of a curve; allowed: 1 to {len(self.values)}")
-        found = np.asarray(self.values)[where]
-        return found if found.ndim else float(found)
+def _enclosure(letter: Any, value: Any, what: str) -> Any:
+    if isinstance(letter, Symbol):
+        if not isinstance(value, Interval) or value.low.size != 1:
+            raise TypeError(f"{what}: {letter} is {_told(value)}; expected {INTERVAL}, of one number")
+        return value
+    return _curve(letter, value, what, _one_interval)
 
-    @property
-    def enclosed(self) -> Steps:
-        """The same curve in intervals that hold the true values."""
-        return Steps(Interval.around(np.asarray(self.values)[:, None], self.error))
+
+def _curve(letter: Any, value: Any, what: str, check: Callable[[Any, str], Any]) -> Any:
+    """What was given for an indexed letter as a curve, each of whose values passes the check."""
+    if isinstance(value, Steps):
+        check(value.rows, f"{what}: {letter} has rows that are")
+    elif isinstance(value, At):
+        for index, one in value.values.items():
+            check(one, f"{what}: {letter} at index {index} is")
+    elif isinstance(value, Everywhere):
+        check(value.value, f"{what}: {letter} is")
+    elif isinstance(value, Computed) or (callable(value) and not isinstance(value, type | Curve)):
+        known = value if isinstance(value, Computed) else Computed(value)
+
+        def checked(index: int) -> Any:
+            return check(known.function(index), f"{what}: {letter}{_place(known.function)} at index {index} is")
+
+        return replace(known, function=checked)
+    elif not isinstance(value, Curve):
+        expected = "expected a curve: Steps(rows), At, or a function of its index"
+        raise TypeError(f"{what}: {letter} is {_told(value)}; {expected}")
+    return value
+
+
+def _place(function: Any) -> str:
+    """Where a function is written, as far as it says so."""
+    code = getattr(function, "__code__", None)
+    return f" ({Path(code.co_filename).name}:{code.co_firstlineno})" if code else ""
+
+
+def _one_interval(value: Any, said: str) -> Any:
+    if not isinstance(value, Interval):
+        raise TypeError(f"{said} {_told(value)}; expected {INTERVAL}")
+    return value
+
+
+def _drawn(given: Any, count: int, what: str) -> dict[Any, Any]:
+    """Arrays of one number for each replicate for scalar letters, curves of them for indexed ones."""
+
+    def replicates(value: Any, said: str) -> Any:
+        if not isinstance(value, np.ndarray | float) or np.shape(value)[-1:] not in ((count,), (1,)):
+            expected = f"expected a numpy array with one number for each of the {count} replicates, on its last axis"
+            raise TypeError(f"{said} {_told(value)}; {expected}")
+        return value
+
+    return {
+        letter: replicates(value, f"{what}: {letter} is")
+        if isinstance(letter, Symbol)
+        else _curve(letter, value, what, replicates)
+        for letter, value in _letters(given, what)
+    }
 
 
 @dataclass(frozen=True)
@@ -97,6 +136,16 @@ class Situation:
     precision: float = 2.0**-45
     errors: Mapping[Any, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for letter, value in _letters(self.values, "Situation"):
+            if isinstance(letter, IndexedBase):
+                if not isinstance(value, Spectrum):
+                    raise TypeError(f"Situation: {letter} is {_told(value)}; expected Spectrum((first, second, ...))")
+            elif not isinstance(value, Real):
+                raise TypeError(f"Situation: {letter} is {_told(value)}; expected one number, such as float(value)")
+        if not isinstance(self.facts, Set) or not all(isinstance(x, Fact) for x in self.facts):
+            raise TypeError(f"Situation: facts are {_told(self.facts)}; expected frozenset of facts of the setting")
+
     @property
     def enclosed(self) -> dict[Any, Interval | Steps]:
         """The parameters as intervals, or curves of intervals, that hold their true values; infinite ones lie above."""
@@ -108,8 +157,11 @@ class Situation:
             return value.enclosed
         if value == np.inf:
             return Interval.between(np.finfo(np.float64).max, np.inf)
-        width = self.errors.get(symbol, 0.0 if symbol.is_integer else abs(value) * self.precision)
-        return Interval.around(value, width) if np.isfinite(value) else None
+        if not np.isfinite(value):
+            return None
+        if symbol.is_integer and symbol not in self.errors:
+            return Interval.of(value)
+        return Interval.around(value, self.errors.get(symbol, abs(value) * self.precision))
 
     @property
     def plain(self) -> dict[str, float]:
@@ -127,16 +179,19 @@ class Along:
 
     index: Any
     places: tuple[float, ...]
-    measured: Callable[[float], Mapping[Any, Interval | Curve]]
+    measured: Callable[[float], Mapping[Any, Interval | Function]]
 
 
 @dataclass(frozen=True)
 class Exact:
     """Observables known up to a sure error: intervals, or curves of intervals; in a random setting, expectations."""
 
-    values: Mapping[Any, Interval | Curve]
+    values: Mapping[Any, Any]
     basis: str = "exact"
     along: Along | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", _enclosures(self.values, "Exact"))
 
 
 @dataclass(frozen=True)
@@ -157,10 +212,22 @@ class Sample:
     against an equality.
     """
 
-    draw: Callable[[str, int, int], Mapping[Any, Floats | Curve]]
-    ranges: Mapping[Any, Interval | Curve]
+    draw: Callable[[str, int, int], Mapping[Any, Floats | Function]]
+    ranges: Mapping[Any, Any]
     tails: Mapping[Any, Tail] = field(default_factory=dict)
     variances: Mapping[Any, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ranges", _enclosures(self.ranges, "Sample, ranges"))
+        if not callable(self.draw):
+            raise TypeError(f"Sample: draw is {_told(self.draw)}; expected a function of stage, first and count")
+        draw = self.draw
+        what = f"draw{_place(draw)}"
+
+        def checked(stage: str, first: int, count: int) -> Mapping[Any, Any]:
+            return _drawn(draw(stage, first, count), count, what)
+
+        object.__setattr__(self, "draw", checked)
 
 
 @dataclass(frozen=True)
@@ -172,8 +239,11 @@ class Series:
 
     index: Any
     grid: tuple[int, ...]
-    values: Mapping[Any, Curve]
+    values: Mapping[Any, Any]
     scatter: float = float(np.finfo(np.float64).eps)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", _enclosures(self.values, "Series"))
 
 
 Measurement = Exact | Sample | Series
@@ -246,3 +316,33 @@ def experiments() -> tuple[Experiment, ...]:
     names = (info.name for info in pkgutil.iter_modules(elbound.properties.experiments.__path__))
     modules = [importlib.import_module(f"elbound.properties.experiments.{name}") for name in names]
     return tuple(sorted((x for module in modules for x in experiments_in(module)), key=lambda x: x.key))
+
+
+def measurement_by(experiment: Experiment, found: Any) -> Measurement:
+    """What `measure` gave. TypeError, naming its place, for what is no measurement or speaks of unknown letters."""
+    where = f"measure{_place(type(experiment).measure)}"
+    if not isinstance(found, Exact | Sample | Series):
+        raise TypeError(f"{where} gave {_told(found)}; expected Exact, Sample or Series")
+    given = found.ranges if isinstance(found, Sample) else found.values
+    _known(experiment.setting, given, experiment.setting.observables, where)
+    return found
+
+
+def situation_by(experiment: Experiment, found: Any) -> Situation:
+    """What `situation` gave. TypeError, naming its place, for what is no Situation or lacks one of the parameters."""
+    where = f"situation{_place(type(experiment).situation)}"
+    if not isinstance(found, Situation):
+        raise TypeError(f"{where} gave {_told(found)}; expected Situation")
+    _known(experiment.setting, found.values, experiment.setting.parameters, where)
+    missing = [str(x) for x in experiment.setting.parameters if x not in found.values]
+    if missing:
+        raise TypeError(f"{where} gave no value of {', '.join(missing)}; setting {experiment.setting.name} has them")
+    return found
+
+
+def _known(setting: Setting, given: Mapping[Any, Any], letters: tuple[Any, ...], where: str) -> None:
+    for letter in given:
+        if letter not in letters:
+            names = ", ".join(map(str, letters)) or "none"
+            twin = " (another symbol of that name)" if str(letter) in map(str, letters) else ""
+            raise TypeError(f"{where} gave {letter}{twin}, unknown here; setting {setting.name} has {names}")

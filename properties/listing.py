@@ -16,13 +16,14 @@ import elbound.reports
 from elbound.impl.user_table import UserData
 from elbound.properties.arithmetics import Enclosures
 from elbound.properties.at_data import Autoencoder
-from elbound.properties.docket import BadInput
+from elbound.properties.docket import BadInput, source_of
 from elbound.properties.evidence.enclosure import best
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import experiments
 from elbound.properties.experiments.limit_spectrum import BITS
+from elbound.properties.unknown import unknown
 from elbound.theory import settings
-from elbound.theory.catalogue import Listed, at_data, catalogue, references
+from elbound.theory.catalogue import Listed, at_data, catalogue
 from elbound.theory.claim import Claim, Fact, Setting, meaning
 from elbound.theory.evaluate import Evaluation
 from elbound.theory.symbols import delta, lambda_0
@@ -59,9 +60,8 @@ def print_one(name: str, console: Console) -> None:
     found = [x for x in catalogue() if name in (x.name, x.key)]
     setting = next((x for x in all_settings() if x.name == name), None)
     if not found and setting is None:
-        keys = ", ".join(dict.fromkeys(x.key for x in catalogue()))
-        names = ", ".join(x.name for x in all_settings())
-        raise BadInput(f"name {name!r}: unknown; claims are {keys}; settings are {names}")
+        known = [*(x.name for x in all_settings()), *(y for x in catalogue() for y in (x.key, x.name))]
+        raise BadInput(unknown("name", name, known, "elbound list, elbound list settings"))
     if found:
         console.print(Text(found[0].doc.strip()), soft_wrap=True)
     for listed in found:
@@ -127,7 +127,7 @@ def _print_claim(listed: Listed, console: Console) -> None:
         ("assuming", "; ".join(map(str, claim.assuming)) or "nothing beyond the setting"),
         ("setting", f"{claim.setting.name}: {claim.setting.title}"),
         ("standing", str(claim.standing) if not claim.is_finding else f"{claim.standing}, to be refuted"),
-        ("source", references().get(claim.source, claim.source)),
+        ("source", source_of(claim)),
         ("proof idea", " ".join(claim.proof.split())),
         ("sharpest", _sharpest(listed)),
         ("must fall", "; ".join(claim.versions)),

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from elbound.reports.row import Row
 
 EXAMPLES = {"quick": 25, "default": 200, "thorough": 5_000}
+JUDGED_BY = "JUDGED_BY"
+COMMON = ("catalogue", "claim", "evaluate", "papers", "settings", "symbols")  # of theory, without claims
 DEVICES = ("auto", "cpu", "cuda", "all")
 
 
@@ -135,9 +137,12 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
 
 
 def is_analysis(path: Path) -> bool:
-    """Whether a file assigns a Claim to a name at its top, and defines no test; of a broken file, whether it might."""
+    """Whether a file states claims or has experiments judged, and defines no test; of a broken one, whether it might.
+
+    It assigns a Claim or JUDGED_BY at its top, or imports claims beside a class of its own.
+    """
     source = path.read_text(encoding="utf-8", errors="replace")
-    if "Claim(" not in source or "elbound.theory" not in source:
+    if "elbound." not in source or not any(sign in source for sign in ("Claim(", JUDGED_BY, "Experiment")):
         return False
     try:
         statements = ast.parse(source).body
@@ -146,9 +151,24 @@ def is_analysis(path: Path) -> bool:
     named = (x.name for x in statements if isinstance(x, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef))
     if any(name.startswith(("test", "Test")) for name in named):
         return False
+    classes = any(isinstance(x, ast.ClassDef) for x in statements)
+    if any(map(_names_claims, statements)) or (classes and any(map(_takes_claims, statements))):
+        return True
     given = (x.value for x in statements if isinstance(x, ast.Assign | ast.AnnAssign))
     called = (x.func for x in given if isinstance(x, ast.Call))
     return any((x.id if isinstance(x, ast.Name) else getattr(x, "attr", "")) == "Claim" for x in called)
+
+
+def _names_claims(statement: ast.stmt) -> bool:
+    """Whether a statement assigns JUDGED_BY."""
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    return any(isinstance(x, ast.Name) and x.id == JUDGED_BY for x in targets)
+
+
+def _takes_claims(statement: ast.stmt) -> bool:
+    """Whether a statement imports from a room of the catalogue."""
+    module = statement.module or "" if isinstance(statement, ast.ImportFrom) else ""
+    return module.startswith("elbound.theory.") and module.split(".")[2] not in COMMON
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -103,6 +103,8 @@ def serve(device: str, notes: Path, limit: float) -> None:
     """
     global _watch
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What a user's experiment prints is no part of a summary that is asked for as JSON.
+    os.dup2(2, 1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     prepare(device)
     _watch = Watch(notes / str(os.getpid()), limit)

@@ -36,6 +36,9 @@ BOUND = Claim(
 # A situation of your own is a Setting, measured by an Experiment that this file defines as well; their classes say how:
 #     from elbound.theory.claim import Setting
 #     from elbound.properties.experiment import Experiment, Exact, Situation
+# Its letters: quantity("x", "its meaning", r"\\xi", real=True), or curve(...) with an index, of theory.symbols.
+# Your experiment on a setting of the catalogue is judged by those of its claims that this file imports, or names:
+#     JUDGED_BY = ("estimators/unbiased",)
 '''
 
 

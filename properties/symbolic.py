@@ -312,4 +312,4 @@ def symbolic_checks(claim: Claim, judged: Sequence[Point]) -> list[Answer]:
 
 def _role(claim: Claim, x: Any) -> str:
     kind = "measured" if x in claim.setting.observables else "curve" if isinstance(x, IndexedBase) else "parameter"
-    return f"{kind}: {meaning(x)}" if x in ALPHABET else kind
+    return f"{kind}: {meaning(x)}" if x in ALPHABET and x not in claim.setting.strangers else kind

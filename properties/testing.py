@@ -71,7 +71,8 @@ class AnalysisFile(pytest.File):
                 yield FaultItem.from_parent(self, name=name, brief=brief, keys=[experiment.key], part=j)
 
     def _of(self, listed: Listed, brief: Brief) -> Iterator[pytest.Item]:
-        serving = [x.key for x in docket_of(brief).experiments if x.setting.serves(listed.claim.setting)]
+        docket = docket_of(brief)
+        serving = [x.key for x in docket.experiments if listed in docket.trying(x)]
         if listed.claim.is_finding:
             yield FallItem.from_parent(self, name=f"{listed.name} falls", brief=brief, keys=serving, version="")
             return
@@ -186,7 +187,7 @@ def held_to(baseline: Run, config: pytest.Config, file: str, kept: Sequence[Kept
         return [f"says nothing of {name}; elbound check {name} --output DIR writes one that does"], False
     docket, rows = docket_of(brief), [Row.from_json(row) for x in kept for row in x["rows"]]
     judged = {(row.claim, row.experiment) for row in rows if not row.version}
-    serving = {x.name: [e.key for e in docket.experiments if e.setting.serves(x.claim.setting)] for x in docket.listed}
+    serving = {x.name: [e.key for e in docket.experiments if x in docket.trying(e)] for x in docket.listed}
     whole = {claim for claim, keys in serving.items() if all((claim, key) in judged for key in keys)}
     told = run_of(summarise(rows, docket.entries(), facts_of(brief)))
     # Each test searches for its claim alone: under terms of their own only instances are compared, not the search.

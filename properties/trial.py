@@ -27,7 +27,7 @@ from elbound.properties.evidence.betting import MeanAtLeast
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.evidence.rates import Means, verdict_of_rate
-from elbound.properties.experiment import Along, Curve, Everywhere, Exact, Measurement, Sample, Series, Situation, Steps
+from elbound.properties.experiment import Along, Everywhere, Exact, Measurement, Sample, Series, Situation, Steps
 from elbound.properties.judgement import (
     AGREEMENT,
     Judgement,
@@ -42,7 +42,7 @@ from elbound.properties.place import Rival
 from elbound.properties.terms import excess_terms, indicators_of, magnitude, terms_of
 from elbound.reports.row import UNDECIDED, Verdict
 from elbound.theory.claim import Claim
-from elbound.theory.evaluate import Evaluation, Slope, symbols_of
+from elbound.theory.evaluate import Evaluation, NotMeasured, Slope, symbols_of
 from elbound.theory.symbols import n
 
 # A slope is called inconsistent only when it misses the claimed exponent by more than this.
@@ -83,6 +83,8 @@ class Trial:
         self._stages: dict[str, list[Evaluation]] = {"screen": [], "confirm": []}
         self._looks: dict[Any, _Look] = {}
 
+    # A bound may overflow, or divide by zero: what is no number in the end is an error, not a warning.
+    @np.errstate(all="ignore")
     def judge(self, claim: Claim) -> Judgement:
         """The verdict on the claim here. What cannot be evaluated is an error, never evidence."""
         judgement = self.weigh(claim)
@@ -91,11 +93,13 @@ class Trial:
         excuse = self._excuse(claim)
         return replace(judgement, verdict=Verdict.ERROR, reason=excuse) if excuse else judgement
 
+    # A bound may overflow, or divide by zero: what is no number in the end is an error, not a warning.
+    @np.errstate(all="ignore")
     def weigh(self, claim: Claim) -> Judgement:
         """The verdict without the question whether the tolerance is so wide that nothing could have failed."""
-        if broken := claim.broken_assumption(self.situation.values, self.situation.facts):
-            return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=broken)
         try:
+            if broken := claim.broken_assumption(self.situation.values, self.situation.facts):
+                return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=broken)
             if isinstance(self.measurement, Sample):
                 return self._sample(claim)
             if isinstance(self.measurement, Series) and claim.is_rate:
@@ -136,6 +140,7 @@ class Trial:
         error = STANDARD_ERRORS * float(np.std(drawn)) / math.sqrt(drawn.size)
         return Interval.around(float(np.mean(drawn)), error)
 
+    @np.errstate(all="ignore")
     def bound(self, rival: Rival) -> float | None:
         """What a known claim allows the left side it is compared on; None where it says nothing, or no number."""
         if rival.claim.broken_assumption(self.situation.values, self.situation.facts):
@@ -150,6 +155,7 @@ class Trial:
             return None
         return float(np.mean(drawn))
 
+    @np.errstate(all="ignore")
     def challenge(self, mutant: Claim, claim: Claim | None, doubt: float = WEIGHED) -> Judgement:
         """The verdict on a mutant at the least cost: looked at first, weighed where it looks more broken than ever.
 
@@ -477,6 +483,7 @@ class Trial:
         value = Everywhere(held) if isinstance(observable, IndexedBase) else held
         return single(Evaluation(self.situation.enclosed | {observable: value}, Enclosures())(claim.left))
 
+    @np.errstate(all="ignore")
     def curves(self, claim: Claim) -> dict[str, list[float]]:
         """Both sides along an index, for pictures; empty where there is none.
 
@@ -487,7 +494,7 @@ class Trial:
                 return self._rate_curve(claim, self.measurement) if claim.is_rate else {}
             case Exact(along=Along() as along):
                 return _columns(self._sides_along(claim, along, place) for place in along.places)
-            case Exact() | Sample() if n in self.situation.values:
+            case Exact() | Sample() if n in self.situation.values and _stepwise(claim):
                 horizons = np.unique(np.geomspace(1, self.situation.values[n], CURVE_POINTS).round().astype(int))
                 return _columns(self._sides_at(claim, horizon) for horizon in horizons.tolist())
         return {}
@@ -510,7 +517,7 @@ class Trial:
             shorter = Evaluation({**self._enclosed.values, n: Interval.of(horizon)}, Enclosures())
         try:
             left, right = (shorter(side) for side in (claim.left, claim.right))
-        except KeyError:
+        except NotMeasured:
             return {}
         if isinstance(left, Interval):
             return {"x": horizon, "observed": middle(single(left)), "bound": middle(single(right))}
@@ -568,6 +575,12 @@ class Trial:
         return middle(single(Evaluation(values, Enclosures())(expression)))
 
 
+def _stepwise(claim: Claim) -> bool:
+    """Whether all that a claim observes was measured step by step, so that it is known at shorter horizons too."""
+    observed = (symbols_of(claim.left) | symbols_of(claim.right)) & frozenset(claim.setting.observables)
+    return bool(observed) and all(isinstance(x, IndexedBase) for x in observed)
+
+
 def _columns(places: Iterable[dict[str, float]]) -> dict[str, list[float]]:
     """One list for each name from what was found place by place; empty for less than two places."""
     found: dict[str, list[float]] = {}
@@ -620,11 +633,11 @@ def _means(value: Any) -> Any:
     return np.mean(value, axis=-1, keepdims=True)
 
 
-def _middles(value: Interval | Curve) -> Any:
+def _middles(value: Any) -> Any:
     """The middle of an enclosure, or the curve of middles."""
     if isinstance(value, Interval):
         return value.middle
-    return lambda index: Interval.of(value(Interval.of(index))).middle
+    return lambda index: Interval.of(value(index)).middle
 
 
 def _band(relation: Relational, exponent: float, *, rising: bool) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """Every claim the project carries, found by walking the modules of this folder: one theorem, one module."""
 
+import fnmatch
 import importlib
 import pkgutil
 import re
@@ -33,6 +34,10 @@ class Listed:
     @property
     def name(self) -> str:
         return self.key if self.part is None else f"{self.key}/{self.part}"
+
+    def matches(self, pattern: str) -> bool:
+        """Whether a pattern (shell wildcards) matches the claim's name, key or room."""
+        return any(fnmatch.fnmatchcase(name, pattern) for name in (self.name, self.key, self.key.partition("/")[0]))
 
     @property
     def title(self) -> str:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import Any, Final
 
-from sympy import Eq, Expr, Ge, Indexed, Le, Rational, Rel, Symbol, latex, sympify
+from sympy import Eq, Expr, Ge, Gt, Indexed, Le, Lt, Rational, Rel, Symbol, false, latex, sympify, true
 from sympy.core.relational import Relational
 
 from elbound.theory.evaluate import Floats, Slope, degree, evaluate, symbols_of
-from elbound.theory.symbols import ALPHABET, LATEX
+from elbound.theory.symbols import ALPHABET, LATEX, strangers
 
 
 class Standing(enum.StrEnum):
@@ -62,6 +62,7 @@ class Setting:
     `units` names the changes of units that turn a situation into another one of the same setting, each with the powers
     of it by which letters change: letters that are not named do not, and of those at None it is not by a power.
     A setting that refines another has all of its parameters, observables and facts, so its experiments serve both.
+    `strangers` are letters of a user's own that are only named like the catalogue's.
     """
 
     name: str
@@ -72,12 +73,15 @@ class Setting:
     random: bool = False
     refines: "Setting | None" = None
     units: Mapping[str, Mapping[Any, float | None]] = field(default_factory=dict, hash=False, compare=False)
+    strangers: frozenset[Any] = field(default=frozenset(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.refines is not None:
             for part in ("parameters", "observables", "facts"):
                 inherited, own = getattr(self.refines, part), getattr(self, part)
                 object.__setattr__(self, part, inherited + tuple(x for x in own if x not in inherited))
+
+        object.__setattr__(self, "strangers", strangers((*self.parameters, *self.observables)))
 
     def serves(self, other: "Setting") -> bool:
         """Whether experiments on this setting can judge claims about the other."""
@@ -121,7 +125,8 @@ class Claim:
         for name, relation in {"": self.relation, **self.wrong}.items():
             where = f"wrong version '{name}'" if name else "relation"
             if not isinstance(relation, Le | Ge | Eq):
-                raise ClaimError(f"{where}: {relation!r} is not a relation <=, >= or = left open by sympy")
+                said = f"{relation!r} is not a relation <=, >= or = left open by sympy{_why(relation)}"
+                raise ClaimError(f"{where}: {said}")
             self._check_symbols(where, relation)
         if self.standing is Standing.CODE and self.papers:
             sentence = next(iter(self.papers))
@@ -130,6 +135,8 @@ class Claim:
             raise ClaimError(f"attained: {self.attained} beside an equality; only inequalities have a ratio to attain")
         for definition in self.where.values():
             self._check_symbols("definition", Eq(definition, 0, evaluate=False))
+        if not isinstance(self.assuming, tuple | list):
+            raise ClaimError("assuming: expected a tuple of relations and facts; write assuming=(FACT,) with the comma")
         for assumption in self.assuming:
             if isinstance(assumption, Fact):
                 if assumption not in self.setting.facts:
@@ -138,13 +145,16 @@ class Claim:
             elif isinstance(assumption, Rel):
                 self._check_symbols("assumption", assumption)
             else:
-                raise ClaimError(f"assumption: {assumption!r} is neither a relation left open by sympy nor a fact")
+                said = "is neither a relation left open by sympy nor a fact"
+                raise ClaimError(f"assumption: {assumption!r} {said}{_why(assumption)}")
 
     def _check_symbols(self, where: str, relation: Relational) -> None:
         unknown = (symbols_of(relation.lhs) | symbols_of(relation.rhs)) - self.setting.symbols - self.where.keys()
         if unknown:
             symbol, names = min(unknown, key=str), sorted(map(str, self.setting.symbols))
+            curves = {str(x) for x in self.setting.symbols if not isinstance(x, Symbol)}
             twin = " (another symbol of that name: import it from elbound.theory.symbols)" * (str(symbol) in names)
+            twin = f" (a curve, which stands with its index, as in {symbol}[1])" if str(symbol) in curves else twin
             known = ", ".join(names)
             raise ClaimError(f"{where}: unknown symbol {symbol}{twin}; setting {self.setting.name} has {known}")
 
@@ -237,12 +247,27 @@ class Claim:
         """The relation in LaTeX, with expectations where the setting is random."""
         sign = {"<=": r"\le", ">=": r"\ge", "==": "="}[self.relation.rel_op]
         text = f" {sign} ".join(self._latex(side) for side in (self.relation.lhs, self.relation.rhs))
-        definitions = (to_latex(Eq(letter, definition, evaluate=False)) for letter, definition in self.where.items())
+        strange = self.setting.strangers
+        definitions = (to_latex(Eq(x, definition, evaluate=False), strange) for x, definition in self.where.items())
         return r",\quad ".join([text, *definitions])
 
     def _latex(self, side: Expr) -> str:
-        text = to_latex(side)
+        text = to_latex(side, self.setting.strangers)
         return rf"\mathbb{{E}}\left[{text}\right]" if self.setting.random and self.observed(side) else text
+
+
+def _why(given: Any) -> str:
+    """What was probably meant by something that is no relation between letters, as the end of a line."""
+    if given in (True, False) or given in (true, false):
+        return (
+            "; == compares how two sides are written, so write Eq(left, right); and a relation between numbers alone is"
+            " decided before anything is measured: one side needs a letter of the setting"
+        )
+    if isinstance(given, Lt | Gt):
+        return "; measured numbers cannot tell < from <=: write Le or Ge"
+    if isinstance(given, Expr):
+        return "; write Le(left, right), Ge(left, right) or Eq(left, right)"
+    return ""
 
 
 @cache
@@ -250,9 +275,10 @@ def _degree(expression: Expr, observables: frozenset[Any]) -> float:
     return degree(expression, lambda e: e in observables or (isinstance(e, Indexed) and e.base in observables))
 
 
-def to_latex(expression: Any) -> str:
-    """An expression or relation in LaTeX, with the alphabet's letters."""
-    return str(latex(expression, symbol_names=LATEX))
+def to_latex(expression: Any, strange: frozenset[Any] = frozenset()) -> str:
+    """An expression or relation in LaTeX, with the alphabet's letters, but for those that are strange to it."""
+    labels = {getattr(x, "label", x) for x in strange}
+    return str(latex(expression, symbol_names={x: text for x, text in LATEX.items() if x not in labels}))
 
 
 def meaning(symbol: Any) -> str:

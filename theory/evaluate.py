@@ -5,9 +5,11 @@ operation over its index, and every number reaches the arithmetic exactly.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from functools import cache, reduce
 from math import fsum, inf, nan
 from math import log as ln
+from operator import add, mul
 from typing import Any, Final, Protocol
 
 import mpmath
@@ -122,17 +124,44 @@ class CannotEvaluate(ValueError):
     """An expression holds something that has no value: an unknown symbol or an unsupported function."""
 
 
+class NotMeasured(CannotEvaluate):
+    """A curve has no value at an index; the message names the index and those at which it has one."""
+
+
 class Arithmetic(Protocol):
-    """What a number system offers; `function` is asked for the names in FUNCTIONS, "sqrt", "maximum", "minimum"."""
+    """What a number system offers; `function` is asked for the names in FUNCTIONS, "sqrt", "maximum", "minimum".
+
+    `exact` turns a value without any error into integers and fractions, which Python computes with exactly, and `whole`
+    such a number or a column of them into integers; both raise ValueError for what is not known exactly or not whole.
+    """
 
     def rational(self, numerator: int, denominator: int) -> Any: ...
     def constant(self, number: NumberSymbol) -> Any: ...
     def function(self, name: str, *arguments: Any) -> Any: ...
     def power(self, base: Any, exponent: Any) -> Any: ...
     def exceeds(self, left: Any, right: Any) -> Any: ...
-    def integer(self, value: Any) -> int: ...
+    def exact(self, value: Any) -> Any: ...
+    def whole(self, value: Any) -> Any: ...
     def indices(self, first: int, last: int) -> Any: ...
     def total(self, terms: Any) -> Any: ...
+
+
+def exact(value: Any) -> Fraction:
+    """The number itself. ValueError for infinities, and for what is no number."""
+    try:
+        if isinstance(value, str):
+            raise TypeError
+        return Fraction(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{value!r} is no finite number") from None
+
+
+def whole(value: Any) -> int:
+    """The whole number itself. ValueError for any other number; nothing is rounded."""
+    found = exact(value)
+    if found.denominator != 1:
+        raise ValueError(f"{float(found):.17g} is no whole number")
+    return found.numerator
 
 
 class Floats:
@@ -165,8 +194,11 @@ class Floats:
     def exceeds(self, left: float, right: float) -> float:
         return float(left > right)
 
-    def integer(self, value: float) -> int:
-        return round(value)
+    def exact(self, value: Any) -> Fraction:
+        return exact(value)
+
+    def whole(self, value: Any) -> int:
+        return whole(value)
 
     def indices(self, first: int, last: int) -> Sequence[int]:
         return range(first, last + 1)
@@ -253,13 +285,40 @@ class Evaluation:
     def _indexed(self, e: Indexed) -> Any:
         if len(e.indices) != 1:
             raise CannotEvaluate(f"{e}: a curve has exactly one index")
-        return self._lookup(e.base)(self(e.indices[0]))
+        curve, index = self._lookup(e.base), self._whole(e.indices[0], f"index of {e}")
+        try:
+            return curve(index)
+        except NotMeasured as failure:
+            raise NotMeasured(f"{e}: {failure}") from None
+
+    def _whole(self, e: Expr, what: str) -> Any:
+        """The value of an index or of a limit of a sum: whole numbers, computed exactly, never rounded to one."""
+        try:
+            return self._arithmetic.whole(self._lookup(e) if isinstance(e, Symbol) else self._exactly(e))
+        except CannotEvaluate:
+            raise
+        except (ValueError, ArithmeticError) as failure:
+            raise CannotEvaluate(f"{what}: {failure}; allowed: whole numbers known exactly") from None
+
+    def _exactly(self, e: Expr) -> Any:
+        if isinstance(e, Rational):
+            return Fraction(int(e.p), int(e.q))
+        if isinstance(e, Symbol):
+            return self._arithmetic.exact(self._lookup(e))
+        if isinstance(e, Add | Mul):
+            return reduce(add if isinstance(e, Add) else mul, map(self._exactly, e.args))
+        if isinstance(e, Pow) and isinstance(e.exp, Integer):
+            return self._exactly(e.base) ** int(e.exp)
+        if isinstance(e, Max | Min):
+            sign = 1 if isinstance(e, Max) else -1
+            return reduce(lambda x, y: (x + y + sign * abs(x - y)) * Fraction(1, 2), map(self._exactly, e.args))
+        raise ValueError(f"{e} is not made of whole numbers by + - * / Max Min and whole powers")
 
     def _sum(self, e: Sum) -> Any:
         # The last limit is the outermost; sympy would flatten a sum of sums again, so the inner ones stay a sum.
         index, low, high = e.limits[-1]
         term = Sum(e.function, *e.limits[:-1]) if e.limits[1:] else e.function
-        first, last = (self._arithmetic.integer(self(limit)) for limit in (low, high))
+        first, last = (self._whole(limit, f"limit of a sum over {index}") for limit in (low, high))
         if last < first:
             return self._arithmetic.rational(0, 1)
         indices = self._arithmetic.indices(first, last)

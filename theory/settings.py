@@ -335,7 +335,7 @@ SOFT_CLIP = Setting(
 LINEAR_VAE_BALL = Setting(
     "linear-vae-ball",
     "a point of the ball of radius r in the weights (W, V) of a Linear VAE with fixed encoder variances",
-    parameters=(lam, sigma_x2, beta, D_max, r),
+    parameters=(N, d, k, lam, sigma_x2, beta, D_max, r),
     observables=(hessian,),
     units={OBJECTIVE: {**LIKELIHOOD, hessian: 1}, DATA: LATENT_DATA},
 )
@@ -352,7 +352,7 @@ LINEAR_VAE_POINT = Setting(
 LINEAR_VAE_OFFSETS = Setting(
     "linear-vae-offsets",
     "a point of the ball of radius r in the weights and offsets (W, V, b, c) of a Linear VAE, encoder variances fixed",
-    parameters=(lam, lam_1x, sigma_x2, beta, D_max, r),
+    parameters=(N, d, k, lam, lam_1x, sigma_x2, beta, D_max, r),
     observables=(hessian,),
     units={OBJECTIVE: {**LIKELIHOOD, hessian: 1}},
 )
@@ -360,7 +360,7 @@ LINEAR_VAE_OFFSETS = Setting(
 LINEAR_VAE_LEARNED_VARIANCE = Setting(
     "linear-vae-learned-variance",
     "a point of the ball of radius r in the weights (W, V) of a Linear VAE, log-variances learned within [-ell, ell]",
-    parameters=(lam, sigma_x2, beta, r, ell),
+    parameters=(N, d, k, lam, sigma_x2, beta, r, ell),
     observables=(hessian,),
     units={OBJECTIVE: {**LIKELIHOOD, hessian: 1}},
 )
@@ -376,7 +376,7 @@ RADIAL_CLIP = Setting(
 CLIPPED_LINEAR_VAE = Setting(
     "clipped-linear-vae",
     "a point theta of a Linear VAE whose weights are a radial soft-clip of theta onto the ball of radius r",
-    parameters=(lam, sigma_x2, beta, D_max, r, G_r),
+    parameters=(N, d, k, lam, sigma_x2, beta, D_max, r, G_r),
     observables=(hessian_theta,),
     units={OBJECTIVE: {**LIKELIHOOD, hessian_theta: 1, G_r: 1}, DATA: LATENT_DATA},
 )
@@ -387,7 +387,7 @@ LEARNED_VARIANCES = Fact("learned variances", "the encoder's variances are learn
 LINEAR_VAE_LANDSCAPE = Setting(
     "linear-vae-landscape",
     "a Linear VAE over all its weights (W, V), encoder variances fixed or learned",
-    parameters=(d, k, sigma_x2, beta, lam_i, D_i),
+    parameters=(N, d, k, sigma_x2, beta, lam_i, D_i),
     observables=(F_argmin, F_found, least_curvature),
     facts=(FIXED_VARIANCES, LEARNED_VARIANCES),
     units={OBJECTIVE: {**LIKELIHOOD, least_curvature: 1, F_argmin: None, F_found: None}},
@@ -400,7 +400,7 @@ GRADIENT_NOISE = Setting(
     "gradient-noise",
     "the pathwise gradient of a Linear VAE, B data and K latent samples each, analytic KL",
     parameters=(
-        *(B, K, N, sigma_x2, kurt, tr_S, tr_D, tr_GD, tr_GDG),
+        *(B, K, N, d, k, sigma_x2, beta, kurt, tr_S, tr_D, tr_GD, tr_GDG),
         *(mean2, residual2, cross, g_DD, gg_DD, d_GDG, residual_D),
     ),
     observables=(v, s1, s2, s2_l, s2_c, v_K),
@@ -428,14 +428,14 @@ GRADIENT_NOISE = Setting(
 ENCODER_GRADIENT = Setting(
     "encoder-gradient",
     "the mean of a gradient estimator with K latent samples of one datum, encoder and decoder Gaussian",
-    parameters=(K, beta),
+    parameters=(d, K, sigma_x2, beta),
     observables=(est_mu, est_l, slope_mu, slope_l, elbo_mu),
 )
 
 KL_TREATMENTS = Setting(
     "kl-treatments",
     "the encoder's pathwise gradient of a Linear VAE, KL analytic, sampled, or sampled without its score term",
-    parameters=(k, sigma_x2, beta, tr_S, tr_D, tr_G, tr_GD, tr_GDG, tr_D_inv, D_min, D_max, mismatch2),
+    parameters=(N, d, k, sigma_x2, beta, tr_S, tr_D, tr_G, tr_GD, tr_GDG, tr_D_inv, D_min, D_max, mismatch2),
     observables=(s2_analytic, s2_sampled, s2_landing),
     units={OBJECTIVE: {**LIKELIHOOD, s2_analytic: 2, s2_sampled: 2, s2_landing: 2}},
 )
@@ -466,7 +466,7 @@ OSCILLATING_INTEGRAND = Setting(
 BETA_SWEEP = Setting(
     "beta-sweep",
     "one Linear VAE, its weights and data, at the betas j beta / 3 for j = 0, 1, 2, 3",
-    parameters=(d, k, beta, sigma_x2, lam_i, D_i, tr_S, tr_D, tr_GD, tr_GDG),
+    parameters=(N, d, k, beta, sigma_x2, lam, D_max, lam_i, D_i, tr_S, tr_D, tr_GD, tr_GDG),
     observables=(s1_beta, s2_beta, s2_sampled, hessian_beta, F_beta, F_unit, gain),
     units={
         OBJECTIVE: {
@@ -504,7 +504,7 @@ SGD_RUN = Setting(
 CLIPPED_LINEAR_VAE_RUN = Setting(
     "clipped-linear-vae-run",
     "SGD on a Linear VAE whose weights are a radial soft-clip of the trained ones",
-    parameters=(lam, sigma_x2, beta, D_max, r, G_r),
+    parameters=(N, d, k, B, K, lam, sigma_x2, beta, D_max, r, G_r),
     observables=(),
     random=True,
     refines=SGD_RUN,
@@ -512,6 +512,7 @@ CLIPPED_LINEAR_VAE_RUN = Setting(
 )
 
 DEEP_CONSTANTS = (
+    *(N, d, k),
     *(beta, sigma_x2, x_max, D_max, m_mu, J_mu, H_mu, J_l, H_l, expm1_max, expm1_norm),
     *(m_g, J_g2, H_g),
 )
@@ -529,7 +530,7 @@ DEEP_RUN = Setting(
 STOPPED_LINEAR_VAE_RUN = Setting(
     "stopped-linear-vae-run",
     "SGD on a Linear VAE until its weights leave the ball of radius r; from then on all but the objective is zero",
-    parameters=(lam, sigma_x2, beta, D_max, r),
+    parameters=(N, d, k, B, K, lam, sigma_x2, beta, D_max, r),
     observables=(g3, g4),
     random=True,
     refines=SGD_RUN,
@@ -564,7 +565,9 @@ DEEP_LATENT = Setting(
 BBVI_RUN = Setting(
     "bbvi-run",
     "SGD on a Gaussian family, mean-field or full-rank, for a regression with a soft-clipped predictor",
-    parameters=(lam, sigma_x2, beta, slope_sup, curvature_sup, misfit_sup, x_abs, s_min, s_max, tau_1, tau_2),
+    parameters=(
+        *(N, k, B, K, lam, sigma_x2, beta, slope_sup, curvature_sup, misfit_sup, x_abs, s_min, s_max, tau_1, tau_2),
+    ),
     observables=(),
     random=True,
     refines=SGD_RUN,
@@ -574,7 +577,7 @@ BBVI_RUN = Setting(
 PROJECTED_LINEAR_VAE_RUN = Setting(
     "projected-linear-vae-run",
     "SGD with step size C / sqrt(t) on a Linear VAE, projected onto the ball of radius r after each step",
-    parameters=(n, C, L, Delta, lam, sigma_x2, beta, D_max, r),
+    parameters=(N, d, k, B, K, n, C, L, Delta, lam, sigma_x2, beta, D_max, r),
     observables=(mapping2, sigma2),
     facts=(UNBIASED,),
     random=True,
@@ -627,7 +630,7 @@ IWAE_MOMENT = Setting(
 IWAE_GRADIENT = Setting(
     "iwae-gradient",
     "estimators of the importance-weighted bound's gradient, one datum, one latent coordinate, Gaussian noise",
-    parameters=(K, Q, ratio, shift2, evidence_slope),
+    parameters=(K, sigma_x2, Q, ratio, shift2, evidence_slope),
     observables=(
         *(bound_slope, plain_mean, plain_var, dreg_mean, dreg_var),
         *(stl_mean, stl_var, decoder_mean, decoder_var),
@@ -637,28 +640,28 @@ IWAE_GRADIENT = Setting(
 IWAE_AT_POSTERIOR = Setting(
     "iwae-at-posterior",
     "the importance-weighted bound and its gradient estimators where the encoder is the posterior",
-    parameters=(K, Q),
+    parameters=(K, sigma_x2, Q),
     observables=(gap, plain_var, dreg_var, stl_var),
 )
 
 IWAE_POINT = Setting(
     "iwae-point",
     "a point of the importance-weighted objective of a Linear VAE with K samples of finite latent noise",
-    parameters=(K, A_1, A_2),
+    parameters=(N, K, sigma_x2, A_1, A_2),
     observables=(hessian_K,),
 )
 
 IWAE_NOISE = Setting(
     "iwae-noise",
     "the importance-weighted gradient of a Linear VAE, B data with replacement, K samples of finite latent noise",
-    parameters=(B, K),
+    parameters=(N, B, K, sigma_x2),
     observables=(v_iw, s1_iw, s2_iw),
 )
 
 CLIPPED_IWAE_RUN = Setting(
     "clipped-iwae-run",
     "SGD on the importance-weighted objective of a Linear VAE, radially clipped weights, bounded latent noise",
-    parameters=(A_1, A_2, r),
+    parameters=(N, K, sigma_x2, A_1, A_2, r),
     observables=(),
     random=True,
     refines=SGD_RUN,
@@ -687,7 +690,7 @@ TANGENT_KERNEL = Setting(
     random=True,
 )
 
-NETWORK = (d, m, phi_2, x_max, G_norm)
+NETWORK = (N, d, m, phi_2, x_max, G_norm)
 
 WIDE_STEP = Setting(
     "wide-step",
@@ -777,7 +780,7 @@ FROZEN_NOISE = Fact("frozen noise", "one draw of the latent noise is frozen to e
 NOISE_PROTOCOL = Setting(
     "noise-protocol",
     "gradient flow up to time tau of a noisy network of width m towards targets at distance r_0 from its start",
-    parameters=(*NETWORK, phi_2_plain, N, s_z, tau, r_0, theta_top, v_1, v_2, spread_pull, offset),
+    parameters=(*NETWORK, phi_2_plain, s_z, tau, r_0, theta_top, v_1, v_2, spread_pull, offset),
     observables=(far_fresh, far_shared, far_frozen),
     facts=(FRESH_NOISE, SHARED_NOISE, FROZEN_NOISE, ERF),
 )
@@ -802,7 +805,7 @@ NOISE_FLOOR = Setting(
     "noise-floor",
     "gradient flow up to time tau on the expected loss of a noisy network of width m, N orthogonal inputs",
     parameters=(
-        *(*NETWORK, N, s_z, lambda_0, tau, floor),
+        *(*NETWORK, s_z, lambda_0, tau, floor),
         *(r_0, least_eigenvalue, theta_top, v_1, spread_start),
     ),
     observables=(loss_start, loss_trained),

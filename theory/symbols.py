@@ -1,6 +1,9 @@
 """The alphabet: one sympy symbol per quantity, one meaning per letter."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import (
+    Any,
     Final,
     TypeVar,
 )
@@ -12,6 +15,40 @@ from sympy import (
 
 Letter = TypeVar("Letter", Symbol, IndexedBase)
 
+
+class OwnLetters:
+    """The letters of a user's file: apart from the catalogue's even where they share a name, and from other files'.
+
+    `imported` names those of the catalogue that the file imports, whose meaning therefore stands.
+    """
+
+    def __init__(self, imported: Iterable[str] = ()) -> None:
+        self.imported = frozenset(imported)
+        # Types of their own: sympy calls letters of one type, name and assumptions the same letter.
+        self.symbol = type("Symbol", (Symbol,), {})
+        self.base = type("IndexedBase", (IndexedBase,), {})
+        self.meanings: dict[str, str] = {}
+
+
+_file: OwnLetters | None = None
+
+
+@contextmanager
+def letters_of(file: OwnLetters) -> Iterator[None]:
+    """While a user's file runs, quantity(...) and curve(...) make letters of that file."""
+    global _file
+    before, _file = _file, file
+    try:
+        yield
+    finally:
+        _file = before
+
+
+def strangers(letters: Iterable[Any]) -> frozenset[Any]:
+    """Which letters a user's file made itself though the catalogue has the same: their meaning there is another."""
+    return frozenset(x for x in letters if _file is not None and str(x) not in _file.imported and x in CATALOGUE)
+
+
 ALPHABET: Final[dict[Symbol | IndexedBase, str]] = {}
 LATEX: Final[dict[Symbol, str]] = {}
 _TAKEN: Final[dict[str, str]] = {}
@@ -19,12 +56,30 @@ _TAKEN: Final[dict[str, str]] = {}
 
 def quantity(name: str, meaning: str, latex: str = "", **assumptions: bool) -> Symbol:
     """A scalar with its meaning; positive unless assumptions say otherwise. ValueError for a letter already taken."""
-    return _enter(Symbol(name, **(assumptions or {"positive": True})), name, meaning, latex)
+    given = assumptions or {"positive": True}
+    return _own(Symbol, name, meaning, latex, given) or _enter(Symbol(name, **given), name, meaning, latex)
 
 
 def curve(name: str, meaning: str, latex: str = "", **assumptions: bool) -> IndexedBase:
     """A quantity with one index (step, sample count, width). ValueError for a letter already taken."""
-    return _enter(IndexedBase(name, **(assumptions or {"nonnegative": True})), name, meaning, latex)
+    given = assumptions or {"nonnegative": True}
+    return _own(IndexedBase, name, meaning, latex, given) or _enter(IndexedBase(name, **given), name, meaning, latex)
+
+
+def _own(kind: type[Letter], name: str, meaning: str, latex: str, given: dict[str, bool]) -> Letter | None:
+    """The letter of a user's file; None where no such file runs, or where it is the catalogue's in name and meaning."""
+    if _file is None or _TAKEN.get(name) == meaning:
+        return None
+    if name in _file.imported:
+        raise ValueError(f"symbol {name}: imported as “{_TAKEN.get(name, '')}”; choose another letter, or import none")
+    if (taken := _file.meanings.setdefault(name, meaning)) != meaning:
+        raise ValueError(f"symbol {name}: already means “{taken}”; choose another letter")
+    label: Symbol = _file.symbol(name, **given)
+    letter: Letter = label if kind is Symbol else _file.base(label)
+    ALPHABET[letter] = meaning
+    if latex:
+        LATEX[label] = latex
+    return letter
 
 
 def _enter(letter: Letter, name: str, meaning: str, latex: str) -> Letter:
@@ -701,3 +756,6 @@ a_m = curve("a_m", "squared gradient norm averaged over past steps with the mome
 a_A = curve("a_A", "squared gradient norm weighted by the preconditioner, at step t", r"a^A")
 a_AA = curve("a_AA", "squared norm of the preconditioned gradient at step t", r"a^{AA}")
 sigma2_A = curve("sigma2_A", "variance of the preconditioned stochastic gradient at step t", r"\sigma^2_A")
+
+# The catalogue's own letters, without those that users' files add.
+CATALOGUE: Final = frozenset(ALPHABET)

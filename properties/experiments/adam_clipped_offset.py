@@ -171,7 +171,7 @@ class ClippedOffsetRun(Experiment):
             return self.record((rows * inflated).expand(-1, count).numpy(), adam)
 
         top = float(problem.gradient_bounds.square().sum()) * (1 + ROUNDING) * inflated
-        held = Everywhere(Interval.between(0.0, top))
+        held = Everywhere(Interval.between(0.0, top), problem.steps)
         return Sample(draw, dict.fromkeys(self.setting.observables, held))
 
     def _values(self, problem: ClippedOffset, adam: Adam) -> dict[Any, float]:

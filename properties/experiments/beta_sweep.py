@@ -61,6 +61,7 @@ class BetaSweep(Experiment):
         decoder = gaussian_weights(problem, int(configuration["seed"]), float(configuration["scale"])).decoder
         G, D = decoder.T @ decoder, problem.posterior_variance
         values: dict[str, Any] = {
+            "N": problem.data_count,
             "d": problem.data_dim,
             "k": problem.latent_dim,
             "beta": problem.beta,

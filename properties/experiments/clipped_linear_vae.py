@@ -16,6 +16,7 @@ from elbound.properties.experiments.linear_vae_runs import (
     up_to,
 )
 from elbound.properties.simulated import Draw, Simulated
+from elbound.properties.sizes import draws_of
 from elbound.properties.spaces import Configuration
 from elbound.theory.settings import CLIPPED_LINEAR_VAE_RUN, SMOOTH
 from elbound.theory.symbols import C, Delta, Delta_sup, F, G_r, L, a, n, sigma2, sigma_sup2
@@ -59,7 +60,7 @@ class ClippedRun(Simulated[Planned]):
             sigma_sup2: run.noise(sgd),
             G_r: run.gradient,
         }
-        return Situation(values | run.parameters, run.facts | {SMOOTH})
+        return Situation(values | run.parameters | draws_of(sgd), run.facts | {SMOOTH})
 
     def draw(
         self, plans: Sequence[Planned], context: Context, stage: str, replicates: tuple[int, int], fault: str = ""
@@ -77,7 +78,7 @@ class ClippedRun(Simulated[Planned]):
         # The clip's derivative has norm at most one, so what holds on the ball holds for the clipped objective.
         begin, end = run.values_between(run.highest_on_ball)
         last = sgd.steps + 1
-        ranges: dict[Any, Any] = {a: up_to(run.gradient**2), sigma2: up_to(run.noise(sgd))}
+        ranges: dict[Any, Any] = {a: up_to(run.gradient**2, sgd.steps), sigma2: up_to(run.noise(sgd), sgd.steps)}
         return Sample(draw, ranges | {F: At({1: begin, last: end})})
 
 

@@ -115,10 +115,10 @@ class DeepProblem:
         # Along the segment from the start the objective changes by at most the gradient's bound times its length.
         highest = self.first_value + 2 * self.radius * self.gradient_bound
         return {
-            a: Everywhere(Interval.between(0.0, bound)),
-            sigma2: Everywhere(Interval.between(0.0, bound)),
-            slip: Everywhere(Interval.between(-2 * bound, 2 * bound)),
-            bend: Everywhere(Interval.between(-self.smoothness * bound, self.smoothness * bound)),
+            a: Everywhere(Interval.between(0.0, bound), self.sgd.steps),
+            sigma2: Everywhere(Interval.between(0.0, bound), self.sgd.steps),
+            slip: Everywhere(Interval.between(-2 * bound, 2 * bound), self.sgd.steps),
+            bend: Everywhere(Interval.between(-self.smoothness * bound, self.smoothness * bound), self.sgd.steps),
             z_score: Interval.between(-math.inf, math.inf),
             F: At(
                 {

@@ -23,6 +23,7 @@ from elbound.impl.soft_clipping import SoftClip
 from elbound.properties.datasets import bundled, table
 from elbound.properties.evidence.intervals import Interval, maximum
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
+from elbound.properties.sizes import deep_sizes_of
 from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
 from elbound.theory.settings import DEEP_POINT, UNIT_SCALE
 from elbound.theory.symbols import (
@@ -87,6 +88,7 @@ def gaussian_parameters(shape: Architecture, seed: int) -> Tensor:
 def constants_of(found: Constants, problem: DeepVAE) -> dict[Any, float]:
     """The recursion's results as the parameters of a setting."""
     return {
+        **deep_sizes_of(problem),
         beta: problem.beta,
         sigma_x2: problem.noise_variance,
         x_max: found.data_norm,

@@ -9,14 +9,17 @@ from elbound.impl.linear_vae import LinearVAE, Weights, inner
 from elbound.impl.noise import THREE_POINT
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Exact, Experiment, Situation, Steps
+from elbound.properties.sizes import sizes_of
 from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
 from elbound.theory.settings import SMOOTH_ON_BALL, STOPPED_LINEAR_VAE_RUN, UNBIASED
 from elbound.theory.symbols import (
+    B,
     C,
     D_max,
     Delta,
     Delta_sup,
     F,
+    K,
     L,
     a,
     beta,
@@ -84,6 +87,7 @@ class EdgeOfBall(Experiment):
         gap = float(problem.objective(start)[0]) - problem.infimum()
         data_noise, latent_noise = problem.noise_split(start, THREE_POINT.kurtosis)
         values = {n: 1, C: float(configuration["LC"]) / smoothness, L: smoothness, Delta: gap, Delta_sup: gap}
+        values |= {**sizes_of(problem), B: 1, K: 1}
         values |= {lam: problem.largest_moment, sigma_x2: problem.noise_variance, beta: problem.beta}
         values |= {
             D_max: float(configuration["D"]),

@@ -29,7 +29,7 @@ from elbound.properties.experiment import Context, Exact, Experiment, Situation
 from elbound.properties.experiments.linear_vae_ball import gaussian_weights
 from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
 from elbound.theory.settings import ENCODER_GRADIENT
-from elbound.theory.symbols import K, beta, elbo_mu, est_l, est_mu, slope_l, slope_mu
+from elbound.theory.symbols import K, beta, d, elbo_mu, est_l, est_mu, sigma_x2, slope_l, slope_mu
 
 EPS = 2.0**-53
 REACH = 9.0
@@ -192,7 +192,9 @@ class EstimatorMeans(Experiment):
     }
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:
-        return Situation({K: int(configuration["K"]), beta: Datum.of(configuration, context).beta})
+        datum = Datum.of(configuration, context)
+        sizes = {K: int(configuration["K"]), d: len(datum.likelihood.decoder)}
+        return Situation({**sizes, beta: datum.beta, sigma_x2: float(configuration["sigma_x2"])})
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         name, samples = str(configuration["estimator"]), int(configuration["K"])

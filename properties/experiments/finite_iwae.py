@@ -24,6 +24,7 @@ from elbound.theory.symbols import (
     F,
     K,
     L,
+    N,
     a,
     hessian_K,
     n,
@@ -32,6 +33,7 @@ from elbound.theory.symbols import (
     s2_iw,
     sigma2,
     sigma_sup2,
+    sigma_x2,
     v_iw,
 )
 
@@ -95,7 +97,7 @@ class IwaePoint(Experiment):
         slopes, bends = problem.log_weight_slopes(theta), problem.log_weight_curvatures(theta)
         steepest = float(slopes.square().sum(0).max()) ** 0.5
         bent = float(torch.linalg.matrix_norm(bends.flatten(2).permute(2, 0, 1), 2).max())
-        return Situation({K: float(configuration["K"]), A_1: steepest, A_2: bent}, precision=2.0**-40)
+        return Situation({**_sizes(problem), A_1: steepest, A_2: bent}, precision=2.0**-40)
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         problem = finite_iwae(configuration, context, int(configuration["K"]))
@@ -124,7 +126,8 @@ class IwaeNoise(Experiment):
     faults = {"one latent draw shared by the batch": "B = K = 2"}
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:
-        return Situation({B: float(configuration["B"]), K: float(configuration["K"])})
+        problem = finite_iwae(configuration, context, int(configuration["K"]))
+        return Situation({**_sizes(problem), B: float(configuration["B"])})
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         theta, samples = _point(configuration), int(configuration["K"])
@@ -153,6 +156,10 @@ def _minibatch_variance(problem: FiniteIWAE, theta: Tensor, batch: int, *, share
     weight = chances.repeat(len(batches)) / len(batches)
     centred = found - (found * weight).sum(1, keepdim=True)
     return float((centred.square().sum(0) * weight).sum())
+
+
+def _sizes(problem: FiniteIWAE) -> dict[Any, float]:
+    return {N: len(problem.data), K: problem.importance_samples, sigma_x2: problem.noise_variance}
 
 
 def _around(value: Any, size: float) -> Interval:
@@ -192,7 +199,7 @@ class ClippedIwaeRun(Experiment):
         values = {n: float(configuration["n"]), C: float(configuration["LC"]) / run.smoothness, L: run.smoothness}
         # No gradient is longer than A_1, and no two points of the ball are farther apart than 2 r.
         values |= {Delta: start, Delta_sup: start + 2 * run.radius * steepest, sigma_sup2: steepest**2}
-        values |= {A_1: steepest, A_2: bent, r: run.radius}
+        values |= {**_sizes(run.problem), A_1: steepest, A_2: bent, r: run.radius}
         return Situation(values, frozenset({SMOOTH, UNBIASED} if configuration["gain"] == 1 else {SMOOTH}))
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:

@@ -20,6 +20,7 @@ from elbound.properties.datasets import bundled
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
 from elbound.properties.experiments.linear_vae_ball import norm_of, problem_of
+from elbound.properties.sizes import sizes_of
 from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
 from elbound.theory import symbols
 from elbound.theory.settings import LINEAR_VAE_LEARNED_VARIANCE, LINEAR_VAE_OFFSETS
@@ -106,6 +107,7 @@ class OffsetHessian(Experiment):
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         problem = problem_of(configuration, context)
         values = {
+            **sizes_of(problem),
             lam: problem.largest_moment,
             lam_1x: extended_moment(problem),
             sigma_x2: problem.noise_variance,
@@ -145,6 +147,7 @@ class LearnedVarianceHessian(Experiment):
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         problem = _learned(configuration, context)
         values = {
+            **sizes_of(problem),
             lam: problem.largest_moment,
             sigma_x2: problem.noise_variance,
             beta: problem.beta,

@@ -66,12 +66,12 @@ class ExactGap(Experiment):
         pair = pair_of(configuration)
         curve, surrogate = cache(pair.gap_curve), cache(pair.surrogate_curve)
 
-        def at(samples: Any) -> Interval:
-            found = curve()(max(1, round(float(samples.low)) - (fault == FEWER)))
+        def at(samples: int) -> Interval:
+            found = curve()(max(1, samples - (fault == FEWER)))
             return Interval.around(found.value, found.error)
 
-        def logged_at(samples: Any) -> Interval:
-            found = surrogate()(round(float(samples.low)))
+        def logged_at(samples: int) -> Interval:
+            found = surrogate()(samples)
             return Interval.around(-found.mean, found.mean_error)
 
         return Exact({gap: at, logged: logged_at})

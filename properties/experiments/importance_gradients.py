@@ -21,6 +21,7 @@ from elbound.theory.symbols import (
     plain_var,
     ratio,
     shift2,
+    sigma_x2,
     stl_var,
 )
 
@@ -40,12 +41,12 @@ def vae_of(configuration: Configuration) -> ScalarVAE:
 def mean_and_variance(moments: Callable[[], RatioCurve]) -> tuple[Any, Any]:
     """The two as curves of enclosures over the number of samples."""
 
-    def mean(samples: Any) -> Interval:
-        found = moments()(round(float(samples.low)))
+    def mean(samples: int) -> Interval:
+        found = moments()(samples)
         return Interval.around(found.mean, found.mean_error)
 
-    def variance(samples: Any) -> Interval:
-        found = moments()(round(float(samples.low)))
+    def variance(samples: int) -> Interval:
+        found = moments()(samples)
         return maximum(Interval.around(found.variance, found.variance_error), 0.0)
 
     return mean, variance
@@ -85,6 +86,7 @@ class GradientMoments(Experiment):
         narrow, apart = float(configuration["Q/P"]), float(configuration["shift"])
         values = {
             K: float(configuration["K"]),
+            sigma_x2: vae.noise_variance,
             Q: 1 / vae.encoder_variance,
             ratio: narrow,
             shift2: apart**2,
@@ -104,8 +106,8 @@ class GradientMoments(Experiment):
             curves |= {getattr(symbols, f"{name}_mean"): mean, getattr(symbols, f"{name}_var"): variance}
         slope = cache(lambda: bound_slope(vae))
 
-        def slope_at(samples: Any) -> Interval:
-            found = slope()(round(float(samples.low)))
+        def slope_at(samples: int) -> Interval:
+            found = slope()(samples)
             return Interval.around(found.value, found.error)
 
         return Series(K, GRID, {**curves, symbols.bound_slope: slope_at})
@@ -135,15 +137,15 @@ class AtPosterior(Experiment):
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         vae = _at_posterior(configuration)
-        return Situation({K: float(configuration["K"]), Q: 1 / vae.encoder_variance})
+        return Situation({K: float(configuration["K"]), sigma_x2: vae.noise_variance, Q: 1 / vae.encoder_variance})
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         vae = _at_posterior(configuration, 1 / 1.1**2 if fault[:1] == "e" else 1.0)
         kept = PLAIN if fault[:1] == "s" else None
         curve = cache(vae.pair.gap_curve)
 
-        def gap_at(samples: Any) -> Interval:
-            found = curve()(round(float(samples.low)))
+        def gap_at(samples: int) -> Interval:
+            found = curve()(samples)
             return Interval.around(found.value, found.error)
 
         measured: dict[Any, Any] = {gap: gap_at}

@@ -74,6 +74,8 @@ class LatentNoise(Experiment):
         problem, _, decoder = _problem(configuration, context)
         D, G = problem.posterior_variance, decoder.T @ decoder
         values: dict[str, Any] = {
+            "N": problem.data_count,
+            "d": problem.data_dim,
             "k": problem.latent_dim,
             "sigma_x2": problem.noise_variance,
             "beta": problem.beta,

@@ -10,6 +10,7 @@ from elbound.impl.noise import GAUSSIAN, Stream, words
 from elbound.properties.datasets import bundled, table
 from elbound.properties.evidence.intervals import Interval, maximum, sqrt
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
+from elbound.properties.sizes import sizes_of
 from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
 from elbound.theory.settings import LINEAR_VAE_POINT
 from elbound.theory.symbols import D_max, V_norm, beta, code_norm, hessian, hessian_2r, lam, misfit, r, sigma_x2
@@ -109,6 +110,7 @@ class BallHessian(Experiment):
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         problem = problem_of(configuration, context)
         values = {
+            **sizes_of(problem),
             lam: problem.largest_moment,
             sigma_x2: problem.noise_variance,
             beta: problem.beta,

@@ -13,9 +13,10 @@ from elbound.properties.datasets import bundled
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Exact, Experiment, Situation, Spectrum
 from elbound.properties.experiments.linear_vae_ball import problem_of
+from elbound.properties.sizes import sizes_of
 from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
 from elbound.theory.settings import FIXED_VARIANCES, LEARNED_VARIANCES, LINEAR_VAE_LANDSCAPE
-from elbound.theory.symbols import D_i, F_argmin, F_found, beta, d, k, lam_i, least_curvature, sigma_x2
+from elbound.theory.symbols import D_i, F_argmin, F_found, beta, lam_i, least_curvature, sigma_x2
 
 EPS = 2.0**-53
 STARTS = 3
@@ -84,8 +85,7 @@ class Landscape(Experiment):
         # Backward stability of the symmetric eigensolver moves every eigenvalue by a multiple of the largest.
         error = 8 * (problem.data_dim + 8) * EPS * float(spectrum[0])
         values = {
-            d: problem.data_dim,
-            k: problem.latent_dim,
+            **sizes_of(problem),
             sigma_x2: problem.noise_variance,
             beta: problem.beta,
             lam_i: Spectrum(tuple(spectrum.tolist()), error),

@@ -11,6 +11,7 @@ from elbound.properties.datasets import bundled
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Everywhere
 from elbound.properties.experiments.linear_vae_ball import gaussian_weights, problem_of
+from elbound.properties.sizes import sizes_of
 from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
 from elbound.theory.claim import Fact
 from elbound.theory.settings import UNBIASED
@@ -125,6 +126,7 @@ class RunProblem:
     def parameters(self) -> dict[Any, float]:
         """What the smoothness constant on the ball depends on."""
         return {
+            **sizes_of(self.problem),
             lam: self.problem.largest_moment,
             sigma_x2: self.problem.noise_variance,
             beta: self.problem.beta,
@@ -173,9 +175,9 @@ class RunProblem:
         return Interval.around(self.first_value, slack), last
 
 
-def up_to(bound: float) -> Everywhere:
+def up_to(bound: float, steps: int) -> Everywhere:
     """A curve between zero and a sure bound."""
-    return Everywhere(Interval.between(0.0, bound * (1 + ROUNDING)))
+    return Everywhere(Interval.between(0.0, bound * (1 + ROUNDING)), steps)
 
 
 class Planned(NamedTuple):

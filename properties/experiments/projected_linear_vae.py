@@ -15,6 +15,7 @@ from elbound.properties.experiments.linear_vae_runs import (
     up_to,
 )
 from elbound.properties.simulated import Draw, Simulated
+from elbound.properties.sizes import draws_of
 from elbound.properties.spaces import Configuration
 from elbound.theory.settings import PROJECTED_LINEAR_VAE_RUN
 from elbound.theory.symbols import C, Delta, L, mapping2, n, sigma2
@@ -48,7 +49,7 @@ class ProjectedRun(Simulated[Planned]):
         run, sgd = self.plan(configuration, context)
         constant = run.problem.smoothness_on_ball(run.radius)
         values = {n: sgd.steps, C: sgd.step_size, L: constant, Delta: run.first_value - run.infimum}
-        return Situation(values | run.parameters, run.facts)
+        return Situation(values | run.parameters | draws_of(sgd), run.facts)
 
     def draw(
         self, plans: Sequence[Planned], context: Context, stage: str, replicates: tuple[int, int], fault: str = ""
@@ -62,7 +63,7 @@ class ProjectedRun(Simulated[Planned]):
 
     def sample(self, plan: Planned, draw: Draw) -> Sample:
         run, sgd = plan
-        return Sample(draw, {mapping2: up_to(run.gradient**2), sigma2: up_to(run.noise(sgd))})
+        return Sample(draw, {mapping2: up_to(run.gradient**2, sgd.steps), sigma2: up_to(run.noise(sgd), sgd.steps)})
 
 
 PROJECTED_RUN = ProjectedRun()

@@ -12,6 +12,7 @@ from elbound.properties.evidence.enclosure import Arithmetic, best
 from elbound.properties.evidence.intervals import Interval, sqrt
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
 from elbound.properties.experiments.linear_vae_ball import gaussian_weights, norm_of, problem_of
+from elbound.properties.sizes import sizes_of
 from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
 from elbound.theory.settings import CLIPPED_LINEAR_VAE, RADIAL_CLIP
 from elbound.theory.symbols import D_max, G_r, bend_sup, beta, hessian_theta, lam, r, sigma_x2
@@ -128,6 +129,7 @@ class ClippedHessian(Experiment):
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         problem, radius = problem_of(configuration, context), float(configuration["r"])
         values = {
+            **sizes_of(problem),
             lam: problem.largest_moment,
             sigma_x2: problem.noise_variance,
             beta: problem.beta,

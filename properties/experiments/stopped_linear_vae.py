@@ -15,6 +15,7 @@ from elbound.properties.experiments.linear_vae_runs import (
     up_to,
 )
 from elbound.properties.simulated import Draw, Simulated
+from elbound.properties.sizes import draws_of
 from elbound.properties.spaces import Configuration
 from elbound.theory.settings import SMOOTH_ON_BALL, STOPPED_LINEAR_VAE_RUN
 from elbound.theory.symbols import C, Delta, Delta_sup, F, L, a, g3, g4, n, sigma2, sigma_sup2
@@ -55,7 +56,7 @@ class StoppedRun(Simulated[Planned]):
             Delta_sup: run.highest(_farthest(run, sgd)) - run.infimum,
             sigma_sup2: run.noise(sgd),
         }
-        return Situation(values | run.parameters, run.facts | {SMOOTH_ON_BALL})
+        return Situation(values | run.parameters | draws_of(sgd), run.facts | {SMOOTH_ON_BALL})
 
     def draw(
         self, plans: Sequence[Planned], context: Context, stage: str, replicates: tuple[int, int], fault: str = ""
@@ -73,8 +74,12 @@ class StoppedRun(Simulated[Planned]):
         run, sgd = plan
         longest = _longest(run, sgd)
         begin, end = run.values_between(run.highest(_farthest(run, sgd)))
-        ranges: dict[Any, Any] = {a: up_to(run.gradient**2), sigma2: up_to(run.noise(sgd))}
-        ranges |= {g3: up_to(longest**3), g4: up_to(longest**4), F: At({1: begin, sgd.steps + 1: end})}
+        ranges: dict[Any, Any] = {a: up_to(run.gradient**2, sgd.steps), sigma2: up_to(run.noise(sgd), sgd.steps)}
+        ranges |= {
+            g3: up_to(longest**3, sgd.steps),
+            g4: up_to(longest**4, sgd.steps),
+            F: At({1: begin, sgd.steps + 1: end}),
+        }
         return Sample(draw, ranges)
 
 

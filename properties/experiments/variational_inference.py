@@ -14,6 +14,7 @@ from elbound.impl.trajectories import Sgd
 from elbound.properties.datasets import bundled, table
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import At, Context, Everywhere, Experiment, Sample, Situation, Steps
+from elbound.properties.sizes import draws_of
 from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
 from elbound.theory.settings import BBVI_RUN, SMOOTH, UNBIASED
 from elbound.theory.symbols import (
@@ -22,9 +23,11 @@ from elbound.theory.symbols import (
     Delta_sup,
     F,
     L,
+    N,
     a,
     beta,
     curvature_sup,
+    k,
     lam,
     misfit_sup,
     n,
@@ -100,8 +103,8 @@ class InferenceProblem:
         last = Interval.between(least - slack, highest + slack)
         gradient, noise = self.problem.gradient_bound(reach), self.problem.noise_bound(self.sgd)
         return {
-            a: Everywhere(Interval.between(0.0, gradient**2 * (1 + ROUNDING))),
-            sigma2: Everywhere(Interval.between(0.0, noise * (1 + ROUNDING))),
+            a: Everywhere(Interval.between(0.0, gradient**2 * (1 + ROUNDING)), self.sgd.steps),
+            sigma2: Everywhere(Interval.between(0.0, noise * (1 + ROUNDING)), self.sgd.steps),
             F: At({1: first, self.sgd.steps + 1: last}),
         }
 
@@ -186,6 +189,9 @@ class InferenceRuns(Experiment):
             Delta: run.first_value - problem.infimum(),
             Delta_sup: problem.highest(problem.reach(run.start, run.sgd)) - problem.infimum(),
             sigma_sup2: problem.noise_bound(run.sgd),
+            N: len(problem.inputs),
+            k: problem.latent_dim,
+            **draws_of(run.sgd),
             lam: problem.largest_moment,
             sigma_x2: problem.noise_variance,
             beta: problem.beta,

@@ -90,6 +90,7 @@ class Start:
     @property
     def parameters(self) -> dict[Any, float]:
         return {
+            symbols.N: len(self.X),
             symbols.d: len(self.network.signs),
             symbols.m: len(self.weights),
             symbols.phi_2: curvature_bound(self.network.activation, self.network.s),

@@ -251,3 +251,28 @@ def test_the_tangent_kernels_agree_without_noise_and_on_the_diagonal() -> None:
         assert simplify(kernel(g) - swapped) == 0
     diagonal = kernels.relu(g + s_z**2).subs({x2: g, y2: g})
     assert simplify(diagonal - g / 2) == 0
+
+
+# The counts and weights of each model: what a user of one of its settings expects, besides the setting's own constants.
+LINEAR = "N d k sigma_x2 beta"
+MODELS = {
+    LINEAR: "linear-vae-ball linear-vae-point linear-vae-offsets linear-vae-learned-variance clipped-linear-vae"
+    " linear-vae-landscape kl-treatments beta-sweep",
+    f"{LINEAR} B K": "gradient-noise clipped-linear-vae-run stopped-linear-vae-run projected-linear-vae-run",
+    "d K sigma_x2 beta": "encoder-gradient",
+    f"{LINEAR} depth": "deep-gaussian-vae-point",
+    f"{LINEAR} n": "deep-gaussian-vae-run deep-gaussian-vae-adam-run deep-gaussian-vae-adam-predictable-run",
+    "N k B K sigma_x2 beta": "bbvi-run",
+    "K sigma_x2": "iwae-gradient iwae-at-posterior",
+    "N K sigma_x2": "iwae-point iwae-noise clipped-iwae-run",
+    "N d m": "wide-step wide-flow wide-ridge wide-ridge-flow wide-amortised linearisation noise-protocol noisy-start"
+    " noisy-loss noise-floor widths gaussian-weights perceptron-kernel",
+}
+
+
+@pytest.mark.parametrize("letters", MODELS)
+def test_a_setting_has_the_plain_letters_of_its_model(letters: str) -> None:
+    known = {x.name: x for x in vars(settings).values() if isinstance(x, Setting)}
+    for name in MODELS[letters].split():
+        assert set(letters.split()) <= {str(x) for x in known[name].parameters}, name
+        assert len(known[name].parameters) == len(set(known[name].parameters)), name

@@ -71,13 +71,13 @@ def test_variances_of_oscillating_integrands_have_their_closed_forms(omega: floa
         path = omega**2 * (1 - sign * decay) / 2 - square
         for letter, value in ((v_score, score), (v_path, path)):
             interval = found.values[letter]
-            assert float(interval.low) - 64 * EPS <= value <= float(interval.high) + 64 * EPS  # type: ignore[union-attr]
+            assert float(interval.low) - 64 * EPS <= value <= float(interval.high) + 64 * EPS
 
 
 def test_the_cosines_variances_cross_where_the_finding_says() -> None:
     def excess(omega: float) -> float:
         found = OSCILLATIONS.measure({"omega": omega, "phase": 0.0}, CONTEXT).values
-        return float(found[v_score].middle - found[v_path].middle)  # type: ignore[union-attr]
+        return float(found[v_score].middle - found[v_path].middle)
 
     assert excess(0.85115) > 0 > excess(0.85125)
 

@@ -525,7 +525,7 @@ def test_power_runs_where_nothing_was_run_and_reads_what_was(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("no/such-claim",), "claim 'no/such-claim': unknown; known are"),
+        (("no/such-claim",), "claim 'no/such-claim': unknown; "),
         (("--profile", "none"), "invalid choice: 'none'"),
         (("--workers", "0"), "'0'; allowed: a whole number from 1 to 1024"),
     ],

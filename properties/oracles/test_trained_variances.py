@@ -128,9 +128,9 @@ def test_a_zero_input_has_output_phi_of_zero_and_no_slope(activation: Activation
 def test_at_width_4096_half_the_deviations_kernel_is_right_and_the_full_sum_is_not() -> None:
     measured = TRAINED_VARIANCES.measure(TRAINED_VARIANCES.instances["width 4096"], Context())
     assert isinstance(measured, Exact)
-    assert float(measured.values[symbols.krr_distance].high) <= 1e-3  # type: ignore[union-attr]
+    assert float(measured.values[symbols.krr_distance].high) <= 1e-3
     for wrong in (symbols.krr_sum, symbols.krr_means):
-        assert float(measured.values[wrong].low) >= 1e-2  # type: ignore[union-attr]
+        assert float(measured.values[wrong].low) >= 1e-2
 
 
 @pytest.mark.parametrize(
@@ -164,8 +164,8 @@ def test_at_width_4096_the_plain_kernel_is_not_the_amortised_encoders() -> None:
     for name in ("width 4096", "width 4096, independent inputs"):
         measured = AMORTISED.measure(AMORTISED.instances[name], Context())
         assert isinstance(measured, Exact)
-        assert float(measured.values[symbols.krr_distance].high) <= 1e-3  # type: ignore[union-attr]
-        assert float(measured.values[symbols.krr_plain].low) >= 0.1  # type: ignore[union-attr]
+        assert float(measured.values[symbols.krr_distance].high) <= 1e-3
+        assert float(measured.values[symbols.krr_plain].low) >= 0.1
 
 
 @pytest.mark.parametrize(
