@@ -15,13 +15,15 @@ from pathlib import Path
 from types import ModuleType
 
 from elbound.properties.experiment import Experiment, experiments
-from elbound.properties.limits import TimeLimit, stopped_after
+from elbound.properties.limits import TimeLimit, Watch, stopped_after
 from elbound.properties.spaces import Space
 from elbound.theory.catalogue import Listed, part_of
 from elbound.theory.claim import Claim, Setting
 
 # The name of a user's file as a module: what its frames in a traceback are known by.
 OWN_MODULE = "elbound_user_"
+# How a user's code fails: sys.exit is a failure of what called it; an interrupt is none.
+FAILURES = (Exception, SystemExit)
 NEEDED = {"key": str, "title": str, "setting": Setting, "space": Space, "instances": dict, "faults": dict}
 
 
@@ -31,29 +33,36 @@ class BadInput(ValueError):
 
 @dataclass(frozen=True)
 class Analysis:
-    """What a user's file defines, its problems in words, and the lines of the statements that failed."""
+    """What a user's file defines, its problems in words, and for each statement that failed its line and the reason."""
 
     listed: tuple[Listed, ...]
     experiments: tuple[Experiment, ...]
     problems: tuple[str, ...] = ()
-    failed: tuple[int, ...] = ()
+    failed: tuple[tuple[int, str], ...] = ()
 
 
-def read_analysis(path: Path, limit: float, skipped: tuple[int, ...] = ()) -> Analysis:
-    """Runs the file, every statement for at most `limit` seconds, without the statements at the skipped lines.
+def read_analysis(
+    path: Path, limit: float, skipped: tuple[tuple[int, str], ...] = (), watch: Watch | None = None
+) -> Analysis:
+    """Runs the file, every statement for at most `limit` seconds.
 
-    Raises BadInput, naming file and line, for a file that is no Python or defines no claim.
+    The statements at the skipped lines are not run, and have failed for the reasons given. The watch keeps a note of
+    the line. Raises BadInput, naming file and line, for a file that is no Python or defines no claim.
     """
-    reading = _Reading(path, _tree(path))
+    reading, amiss = _Reading(path, tree_of(path)), dict(skipped)
     # What the file prints is no part of a summary that is asked for as JSON.
     with contextlib.redirect_stdout(sys.stderr):
         for statement in reading.tree.body:
-            if statement.lineno not in skipped:
+            if statement.lineno in amiss:
+                reading.fail(statement, amiss[statement.lineno])
+                continue
+            with watch.over({"line": statement.lineno}) if watch else contextlib.nullcontext():
                 reading.run(statement, limit)
     return reading.analysis()
 
 
-def _tree(path: Path) -> ast.Module:
+def tree_of(path: Path) -> ast.Module:
+    """The file's syntax tree. Raises BadInput, naming file and line, for a file that is no Python."""
     if not path.is_file():
         raise BadInput(f"file {path}: no such file")
     if path.suffix != ".py":
@@ -92,7 +101,7 @@ class _Reading:
     lines: dict[str, int] = field(default_factory=dict)  # of the statement that bound a name last
     claims: dict[str, tuple[Claim, int]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
-    failed: list[int] = field(default_factory=list)
+    failed: list[tuple[int, str]] = field(default_factory=list)
     missing: dict[str, int] = field(default_factory=dict)  # names that failed statements would have bound
 
     def __post_init__(self) -> None:
@@ -115,14 +124,14 @@ class _Reading:
                 exec(code, vars(self.module))
         except TimeLimit as failure:
             line = line_in(self.path, failure) or statement.lineno
-            self._fail(statement, f"{self.at(line)}: time limit: still running after {limit:g} s")
+            self.fail(statement, f"{self.at(line)}: time limit: still running after {limit:g} s")
         except SyntaxError as failure:
             raise BadInput(f"{self.at(failure.lineno or 1)}: syntax error: {failure.msg}") from None
-        except (Exception, SystemExit) as failure:
+        except FAILURES as failure:
             line = line_in(self.path, failure) or statement.lineno
             wanted = getattr(failure, "name", None) if isinstance(failure, NameError) else None
             said = f"{self.at(line)}: {type(failure).__name__}: {one_line(failure)}"
-            self._fail(
+            self.fail(
                 statement,
                 f"{said}, which line {self.missing[wanted]} failed to define" if wanted in self.missing else said,
             )
@@ -130,9 +139,9 @@ class _Reading:
             if known.get(name) is not value:
                 self._bound(name, value, statement.lineno)
 
-    def _fail(self, statement: ast.stmt, said: str) -> None:
+    def fail(self, statement: ast.stmt, said: str) -> None:
         self.problems.append(said)
-        self.failed.append(statement.lineno)
+        self.failed.append((statement.lineno, said))
         self.missing |= dict.fromkeys(_names(statement), statement.lineno)
 
     def _bound(self, name: str, value: object, line: int) -> None:

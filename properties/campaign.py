@@ -8,7 +8,6 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, as_completed
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
@@ -20,6 +19,7 @@ from hypothesis.errors import NoSuchExample
 from sympy import Integer
 
 from elbound.properties.adversary import GENERATION, Climb, Effort, Point, beside, opening
+from elbound.properties.analysis import FAILURES
 from elbound.properties.datasets import user_option
 from elbound.properties.docket import PROFILES, Brief, Docket, docket_of
 from elbound.properties.evidence.budget import Budget
@@ -202,7 +202,7 @@ class Bench:
                 situation = self.experiment.situation(configuration, self.brief.context)
                 measurement = self.experiment.measure(configuration, self.brief.context, fault)
                 trial = Trial(situation, measurement, self.budget)
-            except Exception as failure:  # a user's experiment may raise anything
+            except FAILURES as failure:  # a user's experiment may raise anything
                 return row(claims[0], judgement=failed(failure), situation=None)
         rows = []
         for listed in claims:
@@ -330,7 +330,7 @@ class Bench:
         try:
             with self._watched(configuration, "adversary"):
                 trial = self._trial(configuration, situation, claims, "adversary", way)
-        except Exception as failure:  # a user's experiment may raise anything
+        except FAILURES as failure:  # a user's experiment may raise anything
             broken = failed(failure)
             self.rows += [self._row(x, "", configuration, "adversary", broken, None, 0.0) for x in claims]
             return
@@ -346,7 +346,7 @@ class Bench:
         ways: Sequence[Callable[[], Measurement]]
         try:
             ways = self.experiment.generation(configurations, context)
-        except Exception:  # whatever stands in the way, each is measured alone and says so itself
+        except FAILURES:  # whatever stands in the way, each is measured alone and says so itself
             ways = [partial(self.experiment.measure, x, context) for x in configurations]
         yield from zip(known, configurations, ways, strict=True)
 
@@ -366,7 +366,7 @@ class Bench:
         """What a configuration fixes; None where that fails, which examining it will say."""
         try:
             return self.experiment.situation(configuration, self.brief.context)
-        except Exception:  # a user's experiment may raise anything
+        except FAILURES:  # a user's experiment may raise anything
             return None
 
     # Judging
@@ -396,7 +396,7 @@ class Bench:
             with self._watched(configuration, origin):
                 situation = situation or self.experiment.situation(configuration, self.brief.context)
                 trial = self._trial(configuration, situation, claims, origin, measure)
-        except Exception as failure:  # a user's experiment may raise anything
+        except FAILURES as failure:  # a user's experiment may raise anything
             broken = failed(failure)
             return {x.name: self._row(x, "", configuration, origin, broken, None, 0.0) for x in claims}
         rows = {}
@@ -468,7 +468,7 @@ class Bench:
         )
         if all(mutant.broken_assumption(situation.values, situation.facts) for mutant in freed):
             return None
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(*FAILURES):
             measurement = measure()
             return measurement if _weighed(measurement, origin) else None
         return None
@@ -528,7 +528,7 @@ class Bench:
         try:
             situation = self.experiment.situation(row.configuration, self.brief.context)
             trial = self._trial(row.configuration, situation, (listed,), row.origin)
-        except Exception as failure:  # a user's experiment may raise anything
+        except FAILURES as failure:  # a user's experiment may raise anything
             return self._row(listed, row.version, row.configuration, row.origin, failed(failure), None, 0.0)
         met = not listed.claim.broken_assumption(situation.values, situation.facts)
         judgement = self._attempt(trial, listed, row.version, met=met)
@@ -653,16 +653,7 @@ def _height(row: Row) -> float:
     return math.log(ratio) if ratio is not None and ratio > 0 else -math.inf
 
 
-def outcomes(
-    brief: Brief, tasks: Sequence[Task], executor: Executor, serve: Callable[[Brief, Task], Outcome] = run_task
-) -> Iterator[Outcome]:
-    """Runs tasks on any `concurrent.futures.Executor`, yielding each outcome as it comes."""
-    futures = [executor.submit(serve, brief, task) for task in tasks]
-    for future in as_completed(futures):
-        yield future.result()
-
-
-def replayed(brief: Brief, row: Row) -> Row:
+def replayed(brief: Brief, row: Row, watch: Watch | None = None) -> Row:
     """The row judged once more from its configuration.
 
     Raises LookupError for a row that nothing here could give: its claim, experiment or version is not known, or its
@@ -673,7 +664,7 @@ def replayed(brief: Brief, row: Row) -> Row:
     listed = next((x for x in docket.listed if x.name == row.claim), None)
     if experiment is None or listed is None:
         raise LookupError(f"row {row.identity}: its claim {row.claim} or experiment {row.experiment} is not known here")
-    bench = Bench(brief, docket, experiment)
+    bench = Bench(brief, docket, experiment, watch=watch)
     if not bench.space.holds(row.configuration) and row.configuration not in bench.named.values():
         raise LookupError(
             f"row {row.identity}: its configuration is outside the space of {row.experiment} and none of its instances"

@@ -8,6 +8,7 @@ import ast
 import os
 import tempfile
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -204,8 +205,10 @@ def campaign_folder(request: pytest.FixtureRequest, elbound_device: str) -> Iter
     brief = Brief(option("--elbound-profile") or "quick", patterns, Context(device=elbound_device))
     with tempfile.TemporaryDirectory() as folder:
         place = Place(Path(option("--elbound-report") or folder))
-        try:
-            carry_out(brief, place, count=default_workers(), resume=False, console=Console(quiet=True))
-        except BadInput as failure:
-            raise pytest.UsageError(str(failure)) from None
-        yield place.folder
+        with ExitStack() as held:
+            try:
+                held.enter_context(place.held())
+                carry_out(brief, place, count=default_workers(), resume=False, console=Console(quiet=True))
+            except BadInput as failure:
+                raise pytest.UsageError(str(failure)) from None
+            yield place.folder

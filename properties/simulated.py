@@ -5,6 +5,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any, Final, Generic, TypeVar
 
+from elbound.properties.analysis import FAILURES
 from elbound.properties.experiment import Context, Experiment, Sample
 from elbound.properties.spaces import Configuration
 
@@ -80,5 +81,5 @@ class _Together(Generic[Plan]):
     def _alike(self, i: int, j: int) -> bool:
         try:
             return self._experiment.shape(self._plans[i]()) == self._experiment.shape(self._plans[j]())
-        except Exception:  # what cannot be planned says so when it is asked for
+        except FAILURES:  # what cannot be planned says so when it is asked for
             return False

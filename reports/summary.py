@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -361,9 +362,9 @@ def _fallen(fallen: int, total: int) -> str:
 
 
 def write_text(path: Path, content: str) -> None:
-    """Writes a file whole or not at all: a reader never sees half of it."""
+    """Writes a file whole or not at all: a reader never sees half of it, nor what two processes wrote at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".tmp")
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     unfinished.write_text(content, encoding="utf-8", newline="\n")
     unfinished.replace(path)
 
