@@ -16,6 +16,7 @@ from elbound.properties.datasets import USER, user_option
 from elbound.properties.docket import LIMIT, PROFILES, BadInput, Brief, docket_of
 from elbound.properties.experiment import Context
 from elbound.properties.hyperparameters import ALL, HYPERPARAMETERS, SWEEPS
+from elbound.properties.limits import Watch
 from elbound.properties.probe import skipped_in
 from elbound.properties.run import (
     Place,
@@ -218,12 +219,21 @@ def replay(arguments: argparse.Namespace, console: Console) -> int:
 def _replayed(brief: Brief, kept: Row) -> Row:
     """A row of a user's own file again, in a process that it may end."""
     with crew_of(brief, 1) as crew:
-        crew.begin(kept.identity, replayed, brief, kept)
+        crew.begin(kept.identity, _replayed_or_why, brief, kept)
         _, answer = crew.next()
     if isinstance(answer, Ended):
         raise BadInput(f"row {kept.identity}: {answer.how}; nothing came of judging it again")
+    if isinstance(answer, str):
+        raise BadInput(answer)
     found: Row = answer
     return found
+
+
+def _replayed_or_why(brief: Brief, kept: Row, watch: Watch) -> Row | str:
+    try:
+        return replayed(brief, kept, watch)
+    except (LookupError, ValueError) as failure:
+        return str(failure)
 
 
 def _compare(kept: Row, again: Row, console: Console) -> int:

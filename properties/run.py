@@ -139,7 +139,7 @@ def _somewhere_in(brief: Brief, task: Task) -> Stopped:
 
 
 def rows_of(stopped: Stopped, how: str, brief: Brief) -> tuple[Row, ...]:
-    """The error rows of work that ended its process: of its claim or planted fault, or of all its experiment's claims."""
+    """The error rows of work that ended its process: of a claim or planted fault, or of all its experiment's claims."""
     piece = stopped.piece
     where = stopped.place(brief.file) if stopped.frames else ""
     defined = piece["where"] or where or (Path(brief.file).name if brief.file else "")
