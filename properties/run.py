@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import platform
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -10,17 +9,16 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from elbound import __version__
 from elbound.properties.campaign import Outcome, Task, able, climbs_of, run_task, tasks_of
 from elbound.properties.docket import PROFILES, BadInput, Brief, analysis_of, docket_of, papers
 from elbound.properties.evidence.boundary import campaign
 from elbound.properties.evidence.budget import Budget
+from elbound.properties.fingerprints import file_digest, package_digest, versions
 from elbound.properties.folder_lock import Occupied, alone_in
 from elbound.properties.limits import Stopped, Watch
 from elbound.properties.symbolic import Answer, Point, impossible, symbolic_checks
@@ -36,7 +34,6 @@ BOUNDARY_CLAIMS = 1_000
 STOPPED = "stopped"
 # Seconds for all questions on one claim, each of which stops by itself after two.
 PATIENCE = 180.0
-LIBRARIES = ("torch", "numpy", "scipy", "sympy", "hypothesis", "cma", "python-flint")
 
 
 @dataclass(frozen=True)
@@ -197,20 +194,42 @@ def facts_of(brief: Brief) -> dict[str, Any]:
         "dtype": "float64",
         "epoch": brief.context.epoch,
         "alpha_suite": Budget().alpha_suite,
-        "versions": _versions(),
+        "versions": versions(),
+        "sources": package_digest(),
+        "file_digest": file_digest(Path(brief.file)) if brief.file else "",
         "papers": papers(),
     }
 
 
-TERMS = ("profile", "file", "patterns", "user_data", "device", "epoch")
+# What a run must share with the one it resumes, and how a difference is told.
+TERMS = {
+    "profile": "profile",
+    "file": "file",
+    "patterns": "patterns",
+    "user_data": "user_data",
+    "device": "device",
+    "epoch": "epoch",
+    "file_digest": "the content of the file, or of what it imports from its folder",
+    "sources": "the source code of elbound",
+    "versions": "versions",
+}
 
 
-def _versions() -> dict[str, str]:
-    found = {"elbound": __version__, "python": platform.python_version()}
-    for name in LIBRARIES:
-        with contextlib.suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+def differing(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """What keeps a run from being resumed on other terms, in words; empty where nothing does."""
+    for term, words in TERMS.items():
+        if term not in known:
+            return f"does not say its {words}: an earlier elbound wrote it"
+        old, new = known[term], wanted[term]
+        if term == "versions" and isinstance(old, Mapping):
+            changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+            said = ", ".join(f"{name} {old.get(name)!r}, not {new.get(name)!r}" for name in changed)
+            if changed:
+                return f"was made with {said}"
+        elif old != new:
+            same = term in ("sources", "file_digest")
+            return f"was made before a change of {words}" if same else f"has {words} {old!r}, not {new!r}"
+    return ""
 
 
 def open_ledger(brief: Brief, place: Place, *, resume: bool) -> Ledger:
@@ -231,10 +250,9 @@ def open_ledger(brief: Brief, place: Place, *, resume: bool) -> Ledger:
     except ValueError as failure:
         ledger.close()
         raise BadInput(f"--resume: ledger {place.ledger}: {failure}") from None
-    for term in TERMS:
-        if known.get(term) != wanted[term]:
-            ledger.close()
-            raise BadInput(f"--resume: the run in {place.folder} has {term} {known.get(term)!r}, not {wanted[term]!r}")
+    if said := differing(known, wanted):
+        ledger.close()
+        raise BadInput(f"--resume: the run in {place.folder} {said}; without --resume it starts afresh")
     return ledger
 
 
@@ -356,7 +374,7 @@ def known_summary(brief: Brief, place: Place) -> dict[str, Any] | None:
     wanted = facts_of(brief)
     with Ledger.open(place.ledger, readonly=True) as ledger:
         known = ledger.run
-        same = all(known.get(term) == wanted[term] for term in TERMS if term != "patterns")
+        same = not differing({**known, "patterns": wanted["patterns"]}, wanted)
         judged = {entry.name for entry in ledger.entries()} >= {x.name for x in docket_of(brief).listed}
         if not (ledger.closed and same and judged):
             return None
