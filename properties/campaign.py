@@ -207,7 +207,8 @@ class Bench:
         rows = []
         for listed in claims:
             with self._watched(configuration, origin, listed):
-                rows.append(row(listed, judgement=self._judge(trial, listed.claim), situation=situation))
+                judgement = self._judge(trial, listed.claim)
+                rows.append(row(listed, judgement=judgement, situation=situation, device=trial.device))
         noticed = (x for x in rows if x.verdict is Verdict.REFUTED)
         return next(noticed, next((x for x in rows if x.judged), rows[0]))
 
@@ -406,7 +407,7 @@ class Bench:
                 seconds, started = time.perf_counter() - started, time.perf_counter()
                 wanted = (drawn or origin.startswith("instance")) and judgement.left is not None
                 curves = trial.curves(listed.claim) if wanted else {}
-                row = self._row(listed, "", configuration, origin, judgement, situation, seconds, curves)
+                row = self._row(listed, "", configuration, origin, judgement, situation, seconds, curves, trial.device)
                 rows[listed.name] = replace(row, rivals=self._rivals(trial, listed)) if row.judged else row
                 if versions and judgement.verdict is not Verdict.ERROR:
                     met = judgement.verdict is not Verdict.ASSUMPTION_NOT_MET
@@ -517,11 +518,12 @@ class Bench:
         self, trial: Trial, listed: Listed, name: str, configuration: Configuration, origin: str, judgement: Judgement
     ) -> Row:
         if not name.startswith(LADDER):
-            return self._row(listed, name, configuration, origin, judgement, trial.situation, 0.0)
+            situation = trial.situation
+            return self._row(listed, name, configuration, origin, judgement, situation, 0.0, device=trial.device)
         if judgement.verdict is Verdict.CONSISTENT and trial.close(self.docket.versions(listed)[name]):
             judgement = replace(judgement, reason=UNDECIDED)
         # There are thousands of mutants, and parameters are most of a row.
-        return self._row(listed, name, configuration, origin, judgement, None, 0.0)
+        return self._row(listed, name, configuration, origin, judgement, None, 0.0, device=trial.device)
 
     def replay_version(self, listed: Listed, row: Row) -> Row:
         """The row of a wrong version or mutant once more."""
@@ -544,6 +546,7 @@ class Bench:
         situation: Situation | None,
         seconds: float,
         curves: Mapping[str, list[float]] | None = None,
+        device: str = "cpu",
     ) -> Row:
         context = self.brief.context
         reason = judgement.reason
@@ -567,7 +570,7 @@ class Bench:
             resolution=judgement.resolution,
             log_e=judgement.log_e,
             replicates=judgement.replicates,
-            device=context.device,
+            device=device,
             dtype="float64",
             epoch=context.epoch,
             data=str(configuration.get("data", "")),

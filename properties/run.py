@@ -219,7 +219,7 @@ def differing(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     """What keeps a run from being resumed on other terms, in words; empty where nothing does."""
     for term, words in TERMS.items():
         if term not in known:
-            return f"does not say its {words}: an earlier elbound wrote it"
+            return f"does not tell {words}: an earlier elbound wrote it"
         old, new = known[term], wanted[term]
         if term == "versions" and isinstance(old, Mapping):
             changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]

@@ -71,6 +71,11 @@ class Trial:
         self._stages: dict[str, list[Evaluation]] = {"screen": [], "confirm": []}
         self._looks: dict[Any, _Look] = {}
 
+    @property
+    def device(self) -> str:
+        """Where the measurement was computed; the CPU where there is none."""
+        return "cpu" if self.measurement is None else self.measurement.device
+
     def judge(self, claim: Claim) -> Judgement:
         """The verdict on the claim here. What cannot be evaluated is an error, never evidence."""
         if broken := claim.broken_assumption(self.situation.values, self.situation.facts):

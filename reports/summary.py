@@ -78,10 +78,21 @@ def condense(
             findings.append(_finding(entry, versions))
     known = facts(run)
     shown = {name: known[name] for name in _RUN}
+    shown["elsewhere"] = elsewhere(by_claim, known["device"])
     # A path of the user's machine is of no use to other readers.
     shown["file"] = shown["file"].replace("\\", "/").rpartition("/")[2]
     shown["data"] = shown["data"] or _total(claim["data"] for claim in claims)
     return {"schema": SCHEMA, "run": shown, "claims": claims, "findings": findings}
+
+
+def elsewhere(by_claim: Mapping[str, Mapping[str, Sequence[Row]]], device: str) -> dict[str, list[str]]:
+    """The experiments that were measured on another device than the run asked for, by that device."""
+    rows = (row for versions in by_claim.values() for listed in versions.values() for row in listed)
+    found = defaultdict[str, set[str]](set)
+    for row in rows:
+        if device and row.judged and row.device != device:
+            found[row.device].add(row.experiment)
+    return {name: sorted(found[name]) for name in sorted(found)}
 
 
 def group(rows: Iterable[Row], entries: Sequence[Entry]) -> dict[str, dict[str, list[Row]]]:

@@ -104,6 +104,7 @@ def page(
             state=_STATES[unexpected(summary), unanswered(summary)],
             run=facts(run),
             run_data=summary["run"]["data"],
+            elsewhere=summary["run"]["elsewhere"],
             file=summary["run"]["file"],
             problems=summary["run"]["problems"],
             closed=closed,
