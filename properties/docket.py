@@ -21,7 +21,7 @@ from elbound.theory.papers import SENTENCES
 
 @dataclass(frozen=True)
 class Profile:
-    """How hard to search, for an experiment of share one: Hypothesis examples, and the adversary's evaluations.
+    """How hard to search, for an experiment of share one: configurations drawn, and the adversary's evaluations.
 
     `survivors` are its evaluations for the mutants that all this left standing, `boundary_seeds` is how often the
     boundary campaign is judged besides.

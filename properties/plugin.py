@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from elbound.reports.compare import Run
     from elbound.reports.row import Row
 
+# Of Hypothesis's own profiles elbound-quick, elbound-default and elbound-thorough, under which property tests run. How
+# many configurations of an experiment a run draws is another number: that of `docket.PROFILES`.
 EXAMPLES = {"quick": 25, "default": 200, "thorough": 5_000}
 DEVICES = ("auto", "cpu", "cuda", "all")
 

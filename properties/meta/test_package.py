@@ -148,7 +148,15 @@ def rows_in(place: Path, folder: Path, *words: str) -> list[dict[str, Any]]:
     """The rows of a run by the package that lies in a place; floats as they stand in JSON, which is to the last bit."""
     folder.mkdir(exist_ok=True)
     (folder / "mine.py").write_text(MINE)
-    run = ("-m", "elbound.properties", *words, "--profile", "quick", "--output", folder / words[0])
+    run: tuple[str | Path, ...] = (
+        "-m",
+        "elbound.properties",
+        *words,
+        "--profile",
+        "quick",
+        "--output",
+        folder / words[0],
+    )
     command(*run, "--workers", "1", folder=folder, PYTHONPATH=str(place))
     told = command("-c", TIMELESS, folder / words[0], folder=folder, PYTHONPATH=str(place))
     found: list[dict[str, Any]] = json.loads(told)

@@ -1,4 +1,4 @@
-"""A run is resumed only with the content, the sources and the versions it began with; what differs is said in one line."""
+"""A run is resumed only with the file, the sources and the versions it began with; what differs is told in one line."""
 
 import contextlib
 import json
