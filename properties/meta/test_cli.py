@@ -578,12 +578,13 @@ def test_an_interrupt_is_answered_in_one_line(runs: Runs, name: str) -> None:
     assert "elbound-report/ledger.sqlite" in said.err
 
 
-# Says so when it is about to import what the command needs.
+# Says so when the import of what the command needs begins.
 STARTING = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from elbound.properties import cli
-print("starting", flush=True)
+sys.addaudithook(lambda event, given: given[0] == "elbound.properties.commands" and print("starting", flush=True)
+                 if event == "import" else None)
 sys.exit(cli.main(sys.argv[1:]))
 """
 
