@@ -45,6 +45,9 @@ baseline: $(VENV)/.ready
 	rm -r .baseline
 
 $(VENV)/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { echo "elbound: needs Python 3.11 or newer, and" \
+		"$(PYTHON) is $$($(PYTHON) --version 2>&1); name another: make PYTHON=python3.12" >&2; exit 2; }
+	@echo "elbound: setting up $(VENV), once; a few minutes where much has to be downloaded"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[certify,test]"
 	touch $@

@@ -46,6 +46,8 @@ class Sgd:
 
     ``clip_radius`` None descends on the objective F, a radius r on F o Phi with the radial soft-clip Phi;
     ``ball_radius`` projects every iterate onto the ball of that radius.
+    ``importance_samples`` latent samples are drawn for each datum and their gradients of the plain ELBO averaged: it is
+    the number of Monte Carlo samples, and no importance weight is involved.
     ``gain`` multiplies every sample gradient, as a batch's sum over another count does: below one they are biased.
     Raises ValueError for counts below 1, for a step size or radius that is not positive and finite, for both
     radii at once, and for a gain outside (0, 1].

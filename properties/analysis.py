@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from elbound.properties.experiment import Experiment, experiments
-from elbound.properties.limits import TimeLimit, stopped_after
+from elbound.properties.limits import TimeLimit, Watch, stopped_after
 from elbound.properties.slips import instead
 from elbound.properties.spaces import Space
 from elbound.properties.unknown import BadInput as BadInput
@@ -30,12 +30,14 @@ OWN_MODULE = "elbound_user_"
 # What a file calls the catalogue's claims that its own experiments are judged by.
 JUDGED_BY = "JUDGED_BY"
 SYMBOLS = "elbound.theory.symbols"
+# How a user's code fails: sys.exit is a failure of what called it; an interrupt is none.
+FAILURES = (Exception, SystemExit)
 NEEDED = {"key": str, "title": str, "setting": Setting, "space": Space, "instances": dict, "faults": dict}
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """What a user's file defines, its problems in words, and the lines of the statements that failed.
+    """What a user's file defines, its problems in words, and for each statement that failed its line and the reason.
 
     `borrowed` names those of its claims that are the catalogue's: they are judged on the file's experiments alone.
     """
@@ -43,25 +45,32 @@ class Analysis:
     listed: tuple[Listed, ...]
     experiments: tuple[Experiment, ...]
     problems: tuple[str, ...] = ()
-    failed: tuple[int, ...] = ()
+    failed: tuple[tuple[int, str], ...] = ()
     borrowed: frozenset[str] = frozenset()
 
 
-def read_analysis(path: Path, limit: float, skipped: tuple[int, ...] = ()) -> Analysis:
-    """Runs the file, every statement for at most `limit` seconds, without the statements at the skipped lines.
+def read_analysis(
+    path: Path, limit: float, skipped: tuple[tuple[int, str], ...] = (), watch: Watch | None = None
+) -> Analysis:
+    """Runs the file, every statement for at most `limit` seconds.
 
-    Raises BadInput, naming file and line, for a file that is no Python or defines no claim.
+    The statements at the skipped lines are not run, and have failed for the reasons given. The watch keeps a note of
+    the line. Raises BadInput, naming file and line, for a file that is no Python or defines no claim.
     """
-    reading = _Reading(path, _tree(path))
+    reading, amiss = _Reading(path, tree_of(path)), dict(skipped)
     # What the file prints is no part of a summary that is asked for as JSON.
     with contextlib.redirect_stdout(sys.stderr), letters_of(OwnLetters(_letters(reading.tree))):
         for statement in reading.tree.body:
-            if statement.lineno not in skipped:
+            if statement.lineno in amiss:
+                reading.fail(statement, amiss[statement.lineno])
+                continue
+            with watch.over({"line": statement.lineno}) if watch else contextlib.nullcontext():
                 reading.run(statement, limit)
     return reading.analysis()
 
 
-def _tree(path: Path) -> ast.Module:
+def tree_of(path: Path) -> ast.Module:
+    """The file's syntax tree. Raises BadInput, naming file and line, for a file that is no Python."""
     if not path.is_file():
         raise BadInput(f"file {path}: no such file")
     if path.suffix != ".py":
@@ -101,7 +110,7 @@ class _Reading:
     claims: dict[str, tuple[Claim, int]] = field(default_factory=dict)
     imported: dict[str, tuple[Claim, int]] = field(default_factory=dict)  # of the catalogue
     problems: list[str] = field(default_factory=list)
-    failed: list[int] = field(default_factory=list)
+    failed: list[tuple[int, str]] = field(default_factory=list)
     missing: dict[str, int] = field(default_factory=dict)  # names that failed statements would have bound
 
     def __post_init__(self) -> None:
@@ -124,14 +133,14 @@ class _Reading:
                 exec(code, vars(self.module))
         except TimeLimit as failure:
             line = line_in(self.path, failure) or statement.lineno
-            self._fail(statement, f"{self.at(line)}: time limit: still running after {limit:g} s")
+            self.fail(statement, f"{self.at(line)}: time limit: still running after {limit:g} s")
         except SyntaxError as failure:
             raise BadInput(f"{self.at(failure.lineno or 1)}: syntax error: {failure.msg}") from None
-        except (Exception, SystemExit) as failure:
+        except FAILURES as failure:
             line = line_in(self.path, failure) or statement.lineno
             wanted = getattr(failure, "name", None) if isinstance(failure, NameError) else None
             said = f"{self.at(line)}: {type(failure).__name__}: {one_line(failure)}{instead(failure)}"
-            self._fail(
+            self.fail(
                 statement,
                 f"{said}, which line {self.missing[wanted]} failed to define" if wanted in self.missing else said,
             )
@@ -139,9 +148,9 @@ class _Reading:
             if known.get(name) is not value:
                 self._bound(name, value, statement.lineno)
 
-    def _fail(self, statement: ast.stmt, said: str) -> None:
+    def fail(self, statement: ast.stmt, said: str) -> None:
         self.problems.append(said)
-        self.failed.append(statement.lineno)
+        self.failed.append((statement.lineno, said))
         self.missing |= dict.fromkeys(_names(statement), statement.lineno)
 
     def _bound(self, name: str, value: object, line: int) -> None:

@@ -9,7 +9,6 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, as_completed
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
@@ -21,7 +20,7 @@ from hypothesis.errors import NoSuchExample
 from sympy import Eq, Integer
 
 from elbound.properties.adversary import GENERATION, Climb, Effort, Point, beside, opening
-from elbound.properties.analysis import OWN_MODULE, one_line
+from elbound.properties.analysis import FAILURES, OWN_MODULE, one_line
 from elbound.properties.datasets import part_used, user_option
 from elbound.properties.docket import PROFILES, Brief, Docket, docket_of
 from elbound.properties.evidence.budget import Budget
@@ -252,12 +251,13 @@ class Bench:
                 measurement = self.experiment.measure(configuration, self.brief.context, fault)
                 measurement = measurement_by(self.experiment, measurement)
                 trial = Trial(situation, measurement, self.budget)
-            except Exception as failure:  # a user's experiment may raise anything
+            except FAILURES as failure:  # a user's experiment may raise anything
                 return row(claims[0], judgement=failed(failure), situation=None)
         rows = []
         for listed in claims:
             with self._watched(configuration, origin, listed):
-                rows.append(row(listed, judgement=self._judge(trial, listed.claim), situation=situation))
+                judgement = self._judge(trial, listed.claim)
+                rows.append(row(listed, judgement=judgement, situation=situation, device=trial.device))
         noticed = (x for x in rows if x.contradicted)
         return next(noticed, next((x for x in rows if x.judged), rows[0]))
 
@@ -380,7 +380,7 @@ class Bench:
         try:
             with self._watched(configuration, "adversary"):
                 trial = self._trial(configuration, situation, claims, "adversary", way)
-        except Exception as failure:  # a user's experiment may raise anything
+        except FAILURES as failure:  # a user's experiment may raise anything
             broken = failed(failure)
             self.rows += [self._row(x, "", configuration, "adversary", broken, None, 0.0) for x in claims]
             return
@@ -396,7 +396,7 @@ class Bench:
         ways: Sequence[Callable[[], Measurement]]
         try:
             ways = self.experiment.generation(configurations, context)
-        except Exception:  # whatever stands in the way, each is measured alone and says so itself
+        except FAILURES:  # whatever stands in the way, each is measured alone and says so itself
             ways = [partial(self.experiment.measure, x, context) for x in configurations]
         yield from zip(known, configurations, ways, strict=True)
 
@@ -416,7 +416,7 @@ class Bench:
         """What a configuration fixes; None where that fails, which examining it will say."""
         try:
             return self._fixed(configuration)
-        except Exception:  # a user's experiment may raise anything
+        except FAILURES:  # a user's experiment may raise anything
             return None
 
     def _fixed(self, configuration: Configuration) -> Situation:
@@ -451,7 +451,7 @@ class Bench:
                 situation = situation or self._fixed(configuration)
                 trial = self._trial(configuration, situation, claims, origin, measure)
                 self.first = self.first or trial
-        except Exception as failure:  # a user's experiment may raise anything
+        except FAILURES as failure:  # a user's experiment may raise anything
             broken = failed(failure)
             return {x.name: self._row(x, "", configuration, origin, broken, None, 0.0) for x in claims}
         rows = {}
@@ -461,7 +461,7 @@ class Bench:
                 seconds, started = time.perf_counter() - started, time.perf_counter()
                 wanted = (drawn or origin.startswith("instance")) and judgement.left is not None
                 curves = trial.curves(listed.claim) if wanted else {}
-                row = self._row(listed, "", configuration, origin, judgement, situation, seconds, curves)
+                row = self._row(listed, "", configuration, origin, judgement, situation, seconds, curves, trial.device)
                 if row.judged:
                     row = replace(row, rivals=self._rivals(trial, listed), reach=trial.reach(listed.claim))
                 rows[listed.name] = row
@@ -525,7 +525,7 @@ class Bench:
         )
         if all(mutant.broken_assumption(situation.values, situation.facts) for mutant in freed):
             return None
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(*FAILURES):
             measurement = measure()
             return measurement if _weighed(measurement, origin) else None
         return None
@@ -574,18 +574,19 @@ class Bench:
         self, trial: Trial, listed: Listed, name: str, configuration: Configuration, origin: str, judgement: Judgement
     ) -> Row:
         if not name.startswith(LADDER):
-            return self._row(listed, name, configuration, origin, judgement, trial.situation, 0.0)
+            situation = trial.situation
+            return self._row(listed, name, configuration, origin, judgement, situation, 0.0, device=trial.device)
         if judgement.verdict is Verdict.CONSISTENT and trial.close(self.docket.versions(listed)[name]):
             judgement = replace(judgement, reason=UNDECIDED)
         # There are thousands of mutants, and parameters are most of a row.
-        return self._row(listed, name, configuration, origin, judgement, None, 0.0)
+        return self._row(listed, name, configuration, origin, judgement, None, 0.0, device=trial.device)
 
     def replay_version(self, listed: Listed, row: Row) -> Row:
         """The row of a wrong version or mutant once more."""
         try:
             situation = self.experiment.situation(row.configuration, self.brief.context)
             trial = self._trial(row.configuration, situation, (listed,), row.origin)
-        except Exception as failure:  # a user's experiment may raise anything
+        except FAILURES as failure:  # a user's experiment may raise anything
             return self._row(listed, row.version, row.configuration, row.origin, failed(failure), None, 0.0)
         met = not listed.claim.broken_assumption(situation.values, situation.facts)
         judgement = self._attempt(trial, listed, row.version, met=met)
@@ -601,6 +602,7 @@ class Bench:
         situation: Situation | None,
         seconds: float,
         curves: Mapping[str, list[float]] | None = None,
+        device: str = "cpu",
     ) -> Row:
         context, part = self.brief.context, self._part(configuration) if judgement.verdict in JUDGED else (0, 0)
         reason = judgement.reason
@@ -624,7 +626,7 @@ class Bench:
             resolution=judgement.resolution,
             log_e=judgement.log_e,
             replicates=judgement.replicates,
-            device=context.device,
+            device=device,
             dtype="float64",
             epoch=context.epoch,
             data=str(configuration.get("data", "")),
@@ -720,16 +722,7 @@ def _height(row: Row) -> float:
     return math.log(ratio) if ratio is not None and ratio > 0 else -math.inf
 
 
-def outcomes(
-    brief: Brief, tasks: Sequence[Task], executor: Executor, serve: Callable[[Brief, Task], Outcome] = run_task
-) -> Iterator[Outcome]:
-    """Runs tasks on any `concurrent.futures.Executor`, yielding each outcome as it comes."""
-    futures = [executor.submit(serve, brief, task) for task in tasks]
-    for future in as_completed(futures):
-        yield future.result()
-
-
-def replayed(brief: Brief, row: Row) -> Row:
+def replayed(brief: Brief, row: Row, watch: Watch | None = None) -> Row:
     """The row judged once more from its configuration.
 
     Raises LookupError for a row that nothing here could give: its claim, experiment or version is not known, or its
@@ -740,7 +733,7 @@ def replayed(brief: Brief, row: Row) -> Row:
     listed = next((x for x in docket.listed if x.name == row.claim), None)
     if experiment is None or listed is None:
         raise LookupError(f"row {row.identity}: its claim {row.claim} or experiment {row.experiment} is not known here")
-    bench = Bench(brief, docket, experiment)
+    bench = Bench(brief, docket, experiment, watch=watch)
     if not bench.space.holds(row.configuration) and row.configuration not in bench.named.values():
         raise LookupError(
             f"row {row.identity}: its configuration is outside the space of {row.experiment} and none of its instances"

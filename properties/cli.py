@@ -1,10 +1,14 @@
 """The command `elbound`: its grammar, its refusals and its exit codes; the rest is loaded when it is asked for."""
 
 import argparse
+import contextlib
+import os
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 from elbound import __version__
@@ -158,6 +162,25 @@ def _block(text: str) -> int:
     return _whole(1, 2**16, text)
 
 
+@contextlib.contextmanager
+def _left_at_once() -> Iterator[None]:
+    """An interrupt ends the process in one line: raised while a library loads, it may become any other exception."""
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, _leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _leave(_signum: int, _frame: FrameType | None) -> NoReturn:
+    os.write(2, b"elbound: interrupted\n")
+    os._exit(UNANSWERED)
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Runs the command; 0 all judged and none refuted, 1 something refuted, 2 something could not be judged."""
     if hasattr(signal, "SIGPIPE"):
@@ -165,7 +188,8 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         arguments = build_parser().parse_args(words)
         # After the grammar: a mistyped option is refused at once, not after seconds of imports.
-        from elbound.properties.commands import dispatch
+        with _left_at_once():
+            from elbound.properties.commands import dispatch
 
         return dispatch(arguments)
     except (LookupError, ValueError, OSError) as failure:

@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +13,23 @@ from elbound.impl.device import resolve
 from elbound.impl.user_table import UserData, read
 from elbound.properties.campaign import replayed
 from elbound.properties.datasets import USER, user_option
-from elbound.properties.docket import BadInput, Brief, analysis_of, docket_of
+from elbound.properties.docket import LIMIT, PROFILES, BadInput, Brief, docket_of
 from elbound.properties.experiment import Context
 from elbound.properties.hyperparameters import ALL, HYPERPARAMETERS, SWEEPS
+from elbound.properties.limits import Watch
+from elbound.properties.probe import skipped_in
 from elbound.properties.run import (
     Place,
     carry_out,
+    crew_of,
     default_folder,
     default_workers,
     known_summary,
-    prepare,
     publish,
     report_on,
 )
 from elbound.properties.starting import write_new
+from elbound.properties.workers import Ended, prepare
 from elbound.reports import compare
 from elbound.reports.document import plain
 from elbound.reports.ledger import Ledger
@@ -103,8 +105,9 @@ def brief_of(arguments: argparse.Namespace) -> Brief:
     device = resolve(arguments.device).type
     context = Context(arguments.epoch, device, arguments.block, _data(arguments.data))
     file = str(arguments.file.resolve()) if arguments.command == "check" else None
-    # What failed here, perhaps by taking too long, is not tried again by every worker.
-    skipped = analysis_of(file, limit=arguments.limit).failed if file else ()
+    # What failed once, perhaps by ending its process or by taking too long, is not tried again by every process.
+    climbs = PROFILES[arguments.profile].adversary > 0
+    skipped = skipped_in(file, arguments.limit, climbs=climbs) if file else ()
     patterns = tuple(getattr(arguments, "patterns", ()))
     brief = Brief(arguments.profile, patterns, context, file, skipped, arguments.limit)
     docket_of(brief)
@@ -117,6 +120,13 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     place = Place(arguments.output or default_folder(arguments.file if arguments.command == "check" else None))
     baseline = compare.read_run(arguments.baseline) if arguments.baseline else None
     sweeps_in(place.folder)  # the page will draw them: a malformed record is refused now, not after minutes
+    with place.held():
+        return _run(brief, place, baseline, arguments, console)
+
+
+def _run(
+    brief: Brief, place: Place, baseline: compare.Run | None, arguments: argparse.Namespace, console: Console
+) -> int:
     summary = _carried_out(brief, place, arguments, console)
     tables = Console(quiet=True) if arguments.json else console
     if arguments.json:
@@ -163,15 +173,16 @@ def _carried_out(brief: Brief, place: Place, arguments: argparse.Namespace, cons
         return carry_out(brief, place, count=count, resume=arguments.resume, console=progress)
     except KeyboardInterrupt:
         raise BadInput(f"interrupted; {kept}") from None
-    except BrokenProcessPool:
-        raise BadInput(f"a worker process died; {kept}") from None
 
 
 def power(arguments: argparse.Namespace, console: Console) -> int:
     """The ladder of the chosen claims, from the folder's complete run if that judged them on these terms, else now."""
     brief, place = brief_of(arguments), Place(arguments.output or default_folder())
     chosen = {x.name for x in docket_of(brief).listed}
-    summary = known_summary(brief, place) or _carried_out(brief, place, arguments, console)
+    summary = known_summary(brief, place)
+    if summary is None:
+        with place.held():
+            summary = _carried_out(brief, place, arguments, console)
     summary["claims"] = [x for x in summary["claims"] if full_name(x) in chosen]
     if arguments.json:
         sys.stdout.write(json.dumps(plain(power_of(summary)), indent=1, allow_nan=False) + "\n")
@@ -196,9 +207,33 @@ def replay(arguments: argparse.Namespace, console: Console) -> int:
     if kept.data.startswith(USER) and kept.data != user_option(context):
         given = f", not {user_option(context)}" if context.user_data else ""
         raise BadInput(f"row {kept.identity}: measured on {kept.data}; pass that file with --data{given}")
-    prepare(context.device)
-    file = str(arguments.file.resolve()) if arguments.file else None
-    return _compare(kept, replayed(Brief(str(facts["profile"]), (), context, file), kept), console)
+    if arguments.file is None:
+        prepare(context.device)
+        return _compare(kept, replayed(Brief(str(facts["profile"]), (), context), kept), console)
+    file = str(arguments.file.resolve())
+    return _compare(
+        kept, _replayed(Brief(str(facts["profile"]), (), context, file, skipped_in(file, LIMIT)), kept), console
+    )
+
+
+def _replayed(brief: Brief, kept: Row) -> Row:
+    """A row of a user's own file again, in a process that it may end."""
+    with crew_of(brief, 1) as crew:
+        crew.begin(kept.identity, _replayed_or_why, brief, kept)
+        _, answer = crew.next()
+    if isinstance(answer, Ended):
+        raise BadInput(f"row {kept.identity}: {answer.how}; nothing came of judging it again")
+    if isinstance(answer, str):
+        raise BadInput(answer)
+    found: Row = answer
+    return found
+
+
+def _replayed_or_why(brief: Brief, kept: Row, watch: Watch) -> Row | str:
+    try:
+        return replayed(brief, kept, watch)
+    except (LookupError, ValueError) as failure:
+        return str(failure)
 
 
 def _compare(kept: Row, again: Row, console: Console) -> int:
@@ -229,11 +264,14 @@ def sweeps(arguments: argparse.Namespace, console: Console) -> None:
     if arguments.name == ALL and arguments.values is not None:
         raise BadInput(f"--values {arguments.values!r} with {ALL}; allowed: with one sweep by name")
     ready = [prepared(name, settings_of(name, arguments.values, given), device, data) for name in names]
-    for each in ready:
-        found = each.run()
-        page = write_sweep(found, arguments.output or default_folder())
-        console.print(sweep_table(found))
-        console.print(f"page: {page}", markup=False, soft_wrap=True)
+    place = Place(arguments.output or default_folder())
+    with place.held():
+        for each in ready:
+            found = each.run()
+            with place.written():
+                page = write_sweep(found, place.folder)
+            console.print(sweep_table(found))
+            console.print(f"page: {page}", markup=False, soft_wrap=True)
 
 
 def report(arguments: argparse.Namespace, console: Console) -> int:

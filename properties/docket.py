@@ -21,7 +21,7 @@ from elbound.theory.papers import SENTENCES
 
 @dataclass(frozen=True)
 class Profile:
-    """How hard to search, for an experiment of share one: Hypothesis examples, and the adversary's evaluations.
+    """How hard to search, for an experiment of share one: configurations drawn, and the adversary's evaluations.
 
     `survivors` are its evaluations for the mutants that all this left standing, `boundary_seeds` is how often the
     boundary campaign is judged besides.
@@ -50,7 +50,8 @@ class Brief:
     """What to judge and how; small, and the same in every process.
 
     `patterns` select claims by name (shell wildcards); `file` is a user's own Python file, whose claims are judged
-    instead of the catalogue's, without the statements at the lines `skipped`. `limit` is how many seconds one claim or
+    instead of the catalogue's, without the statements at the lines `skipped`,
+    each with what is wrong with it. `limit` is how many seconds one claim or
     one measurement may take at one configuration; `without` names what took longer, as "claim ..." or "experiment ...".
     """
 
@@ -58,7 +59,7 @@ class Brief:
     patterns: tuple[str, ...] = ()
     context: Context = field(default_factory=Context)
     file: str | None = None
-    skipped: tuple[int, ...] = ()
+    skipped: tuple[tuple[int, str], ...] = ()
     limit: float = LIMIT
     without: tuple[str, ...] = ()
 
@@ -142,7 +143,7 @@ def docket_of(brief: Brief) -> Docket:
 
 
 @cache
-def _docket(patterns: tuple[str, ...], file: str | None, skipped: tuple[int, ...], limit: float) -> Docket:
+def _docket(patterns: tuple[str, ...], file: str | None, skipped: tuple[tuple[int, str], ...], limit: float) -> Docket:
     if file is not None:
         found = analysis_of(file, skipped, limit)
         chosen = select(patterns, found.listed)
@@ -161,7 +162,7 @@ def _serving(chosen: tuple[Listed, ...], known: tuple[Experiment, ...]) -> tuple
 
 
 @cache
-def analysis_of(file: str, skipped: tuple[int, ...] = (), limit: float = LIMIT) -> Analysis:
+def analysis_of(file: str, skipped: tuple[tuple[int, str], ...] = (), limit: float = LIMIT) -> Analysis:
     """What a user's file defines, read once in each process. Raises BadInput."""
     return read_analysis(Path(file), limit, skipped)
 

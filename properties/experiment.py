@@ -184,11 +184,15 @@ class Along:
 
 @dataclass(frozen=True)
 class Exact:
-    """Observables known up to a sure error: intervals, or curves of intervals; in a random setting, expectations."""
+    """Observables known up to a sure error: intervals, or curves of intervals; in a random setting, expectations.
+
+    `device` is where they were computed, which is the context's for experiments that honour it.
+    """
 
     values: Mapping[Any, Any]
     basis: str = "exact"
     along: Along | None = None
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", _enclosures(self.values, "Exact"))
@@ -209,13 +213,14 @@ class Sample:
     `draw(stage, first, count)` gives the observables of replicates first, ..., first + count - 1 of that stage, the
     replicate axis last; `ranges` holds every observable almost surely, whatever any claim assumes; `tails` are
     declared tail facts; `variances` are exact variances of one replicate, or bounds on them, which sharpen the evidence
-    against an equality.
+    against an equality; `device` is where replicates are computed.
     """
 
     draw: Callable[[str, int, int], Mapping[Any, Floats | Function]]
     ranges: Mapping[Any, Any]
     tails: Mapping[Any, Tail] = field(default_factory=dict)
     variances: Mapping[Any, float] = field(default_factory=dict)
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ranges", _enclosures(self.ranges, "Sample, ranges"))
@@ -234,13 +239,15 @@ class Sample:
 class Series:
     """A curve measured exactly along a growing index, for statements about limits.
 
-    `scatter` is the relative standard error of the values as estimates of what has the limit: that of means over draws.
+    `scatter` is the relative standard error of the values as estimates of what has the limit: that of means over draws;
+    `device` is where they were computed.
     """
 
     index: Any
     grid: tuple[int, ...]
     values: Mapping[Any, Any]
     scatter: float = float(np.finfo(np.float64).eps)
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", _enclosures(self.values, "Series"))
@@ -253,7 +260,8 @@ Measurement = Exact | Sample | Series
 class Context:
     """Where and how measurements are taken; a verdict is a function of it and the configuration alone.
 
-    `epoch` renews all noise; `block` is how many replicates are simulated together, and moves no verdict.
+    `epoch` renews all noise; `block` is how many replicates are simulated together, and moves no verdict. `device` is a
+    wish: a measurement says where it was computed.
     """
 
     epoch: int = 0

@@ -15,6 +15,7 @@ from typing import IO, Any
 
 # An alarm that was swallowed, by a bare except or by a callback of the garbage collector, comes again this soon.
 AGAIN = 1.0
+_THREAD = re.compile("[Tt]hread 0x")
 _FRAME = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+) in (?P<function>.*)')
 
 
@@ -46,10 +47,14 @@ def stopped_after(seconds: float) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Stopped:
-    """A piece of work that was not done in time: what it was, and file and line where it stood, innermost first."""
+    """A piece of work that ended its process: what it was, and file and line where it stood, innermost first.
+
+    The frames are known where the time limit or a fault of the processor ended it.
+    """
 
     piece: dict[str, Any]
-    frames: tuple[tuple[str, int], ...]
+    frames: tuple[tuple[str, int], ...] = ()
+    timed_out: bool = False
 
     def place(self, file: str | None) -> str:
         """File and line where the work stood: in the given file if it was called from there."""
@@ -59,9 +64,10 @@ class Stopped:
 
 
 class Watch:
-    """Ends the process when a piece of work takes longer than the limit, and leaves a note of what it was and where.
+    """Keeps a note of the piece of work a process is at, and ends the process when it takes longer than the limit.
 
-    The watchdog is faulthandler's own thread in C, which no loop in C code can hold up.
+    The note outlives the process: it says what was under way, and where that stood if the limit or a fault of the
+    processor ended it. The watchdog is faulthandler's own thread in C, which no loop in C code can hold up.
     """
 
     def __init__(self, note: Path, limit: float) -> None:
@@ -69,32 +75,40 @@ class Watch:
 
     @cached_property
     def _note(self) -> IO[str]:
-        # Not before there is work: a process that starts when all is done finds no folder any more.
-        return self._path.open("w", encoding="utf-8")
+        note = self._path.open("w", encoding="utf-8")
+        faulthandler.enable(note)
+        return note
 
     @contextlib.contextmanager
     def over(self, piece: dict[str, Any]) -> Iterator[None]:
-        """Watches over one piece of work, which its note describes."""
-        self._note.seek(0)
-        self._note.truncate()
-        self._note.write(json.dumps(piece) + "\n")
-        self._note.flush()
+        """Watches over one piece of work, which its note describes until it is done or has failed."""
+        self._write(json.dumps(piece) + "\n")
         faulthandler.dump_traceback_later(self._limit, exit=True, file=self._note)
         try:
             yield
+        except Exception:
+            self._write("")
+            raise
         finally:
             faulthandler.cancel_dump_traceback_later()
+        self._write("")
+
+    def _write(self, text: str) -> None:
+        self._note.seek(0)
+        self._note.truncate()
+        self._note.write(text)
+        self._note.flush()
 
 
-def stopped_in(folder: Path) -> list[Stopped]:
-    """The work that ended its process, by the notes that were left in a folder."""
-    found = []
-    for note in sorted(folder.iterdir()):
-        first, _, rest = note.read_text(encoding="utf-8", errors="replace").partition("\n")
-        # Other threads only wait; the one at work is the one that came through the campaign, or is too deep to show it.
-        threads = [part for part in rest.split("Thread 0x")[1:] if "_end_with_parent" not in part]
-        if threads:
-            working = next((part for part in threads if "campaign.py" in part), threads[-1])
-            frames = tuple((m["file"], int(m["line"])) for m in _FRAME.finditer(working))
-            found.append(Stopped(json.loads(first), frames))
-    return found
+def read_note(note: Path) -> Stopped | None:
+    """The work that was under way when a process ended, by the note it left; None where it was at none."""
+    if not note.is_file():
+        return None
+    first, _, rest = note.read_text(encoding="utf-8", errors="replace").partition("\n")
+    if not first:
+        return None
+    # Other threads only wait; the one at work is the one that came through the campaign, or is too deep to show it.
+    threads = [part for part in _THREAD.split(rest)[1:] if "_end_with_parent" not in part]
+    working = next((part for part in threads if "campaign.py" in part), threads[-1] if threads else "")
+    frames = tuple((m["file"], int(m["line"])) for m in _FRAME.finditer(working))
+    return Stopped(json.loads(first), frames, rest.startswith("Timeout"))

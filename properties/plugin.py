@@ -8,6 +8,7 @@ import ast
 import os
 import tempfile
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from elbound.reports.compare import Run
     from elbound.reports.row import Row
 
+# Of Hypothesis's own profiles elbound-quick, elbound-default and elbound-thorough, under which property tests run. How
+# many configurations of an experiment a run draws is another number: that of `docket.PROFILES`.
 EXAMPLES = {"quick": 25, "default": 200, "thorough": 5_000}
 JUDGED_BY = "JUDGED_BY"
 COMMON = ("catalogue", "claim", "evaluate", "papers", "settings", "symbols")  # of theory, without claims
@@ -224,8 +227,10 @@ def campaign_folder(request: pytest.FixtureRequest, elbound_device: str) -> Iter
     brief = Brief(option("--elbound-profile") or "quick", patterns, Context(device=elbound_device))
     with tempfile.TemporaryDirectory() as folder:
         place = Place(Path(option("--elbound-report") or folder))
-        try:
-            carry_out(brief, place, count=default_workers(), resume=False, console=Console(quiet=True))
-        except BadInput as failure:
-            raise pytest.UsageError(str(failure)) from None
-        yield place.folder
+        with ExitStack() as held:
+            try:
+                held.enter_context(place.held())
+                carry_out(brief, place, count=default_workers(), resume=False, console=Console(quiet=True))
+            except BadInput as failure:
+                raise pytest.UsageError(str(failure)) from None
+            yield place.folder

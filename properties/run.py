@@ -1,39 +1,31 @@
 """A run from its first task to its report: tasks to workers, rows to the ledger, pages from the ledger."""
 
 import contextlib
-import multiprocessing
 import os
-import platform
-import signal
-import tempfile
-import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
-from multiprocessing import connection, forkserver, resource_tracker
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from rich.console import Console
 
-from elbound import __version__
-from elbound.impl.device import deterministic, keep_memory
 from elbound.impl.user_table import UserData
-from elbound.properties.campaign import Outcome, Task, able, climbs_of, outcomes, run_task, tasks_of
+from elbound.properties.campaign import Outcome, Task, able, climbs_of, run_task, tasks_of
 from elbound.properties.datasets import takes_data
 from elbound.properties.docket import PROFILES, BadInput, Brief, analysis_of, docket_of, papers
 from elbound.properties.evidence.boundary import campaign
 from elbound.properties.evidence.budget import Budget
-from elbound.properties.limits import Stopped, Watch, stopped_in
+from elbound.properties.fingerprints import file_digest, package_digest, versions
+from elbound.properties.folder_lock import Occupied, alone_in
+from elbound.properties.limits import Stopped, Watch
 from elbound.properties.symbolic import Answer, Point, impossible, symbolic_checks
+from elbound.properties.workers import Crew, Ended
 from elbound.reports.ledger import Ledger, LedgerError
 from elbound.reports.render.page import render
 from elbound.reports.row import Row, Verdict
@@ -41,16 +33,18 @@ from elbound.reports.summary import exit_code, facts, summarise, write_summary
 from elbound.reports.table import Progress, show
 
 BOUNDARY_CLAIMS = 1_000
-# The kind of the entry in a ledger that stands for work which took too long.
+# The kind of the entry in a ledger that stands for work which ended its process.
 STOPPED = "stopped"
 # Seconds for all questions on one claim, each of which stops by itself after two.
 PATIENCE = 180.0
-LIBRARIES = ("torch", "numpy", "scipy", "sympy", "hypothesis", "cma", "python-flint")
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run's files lie: ledger.sqlite, summary.json and index.html in one folder."""
+    """Where a run's files lie: ledger.sqlite, summary.json and index.html in one folder.
+
+    Whoever writes a ledger holds the folder from before it is opened until everything is published.
+    """
 
     folder: Path
 
@@ -65,6 +59,23 @@ class Place:
     @property
     def page(self) -> Path:
         return self.folder / "index.html"
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keeps every other run out of the folder for the block.
+
+        Raises BadInput, naming the folder and the process that holds it, or why it cannot be written to.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                with self.written():
+                    stack.enter_context(alone_in(self.folder))
+            except Occupied as holder:
+                raise BadInput(
+                    f"output {self.folder}: a run is under way there ({holder}); wait for its end, or name another"
+                    " folder with --output"
+                ) from None
+            yield
 
     @contextlib.contextmanager
     def written(self) -> Iterator[None]:
@@ -87,117 +98,57 @@ def default_folder(file: Path | None = None) -> Path:
     return folder / file.stem if file else folder
 
 
-def prepare(device: str) -> None:
-    """One thread and deterministic kernels, and freed memory kept, in every process that judges."""
-    deterministic(torch.device(device))
-    keep_memory()
-
-
-_watch: Watch | None = None
-
-
-def serve(device: str, notes: Path, limit: float) -> None:
-    """Prepares a worker process: an interrupt is its parent's to answer, and the parent's end is its own.
-
-    What takes longer than the limit ends the process too, with a note in the folder of what it was.
-    """
-    global _watch
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # What a user's experiment prints is no part of a summary that is asked for as JSON.
-    os.dup2(2, 1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    prepare(device)
-    _watch = Watch(notes / str(os.getpid()), limit)
-
-
-def serve_task(brief: Brief, task: Task) -> Outcome:
-    """A task in a worker process, watched over."""
-    return run_task(brief, task, _watch)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-
-@contextlib.contextmanager
-def workers(brief: Brief, count: int, notes: Path) -> Iterator[ProcessPoolExecutor]:
-    """Single-threaded worker processes.
-
-    Even a single worker is a process: in this one, Hypothesis's callback of the garbage collector can swallow an
-    interrupt.
-    """
-    context = multiprocessing.get_context("forkserver")
-    climbs = ["scipy.stats"] if PROFILES[brief.profile].adversary else []
-    context.set_forkserver_preload(["elbound.properties.interruptible", "elbound.properties.ready", *climbs])
-    terms = (brief.context.device, notes, brief.limit)
-    _start_server()
-    with _broken_pipes_told():
-        pool = ProcessPoolExecutor(count, mp_context=context, initializer=serve, initargs=terms)
-        try:
-            yield pool
-        except BaseException:
-            # Whatever ended the run, nobody waits for the tasks under way.
-            for process in list((pool._processes or {}).values()):
-                process.terminate()
-            raise
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _start_server() -> None:
-    """Starts the process that workers are forked from; until its first import an interrupt is held back from it."""
-    resource_tracker.ensure_running()  # by itself: it takes the mask away
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextlib.contextmanager
-def _broken_pipes_told() -> Iterator[None]:
-    """SIGPIPE ignored: the pool's own thread may be writing to a worker that has just ended, and must outlive it."""
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGPIPE"):
-        yield
-        return
-    before = signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGPIPE, before)
+def crew_of(brief: Brief, count: int) -> Crew:
+    """Worker processes for calls on a brief."""
+    return Crew(count, brief.context.device, brief.limit, climbs=PROFILES[brief.profile].adversary > 0)
 
 
 def judging(brief: Brief, tasks: Sequence[Task], count: int) -> Generator[Outcome]:
     """The outcomes as they come, from worker processes.
 
-    A claim or experiment that ended its process by taking too long becomes an error row and is left out from there on;
-    the tasks that are not finished begin again without it, in new processes.
+    A claim, experiment or planted fault that ended its process, by taking too long or otherwise, becomes error rows and
+    is left out from there on: its task begins again without it, those of other workers go on.
     """
-    waiting = list(tasks)
-    while waiting:
-        with tempfile.TemporaryDirectory() as notes:
-            try:
-                with workers(brief, min(count, len(waiting)), Path(notes)) as pool:
-                    for outcome in outcomes(brief, waiting, pool, serve_task):
-                        waiting.remove(outcome.task)
-                        yield outcome
-            except BrokenProcessPool:
-                stopped = {x.piece["stopped"]: x for x in stopped_in(Path(notes))}
-                if not stopped:
-                    raise
-                yield from (Outcome(Task(name, STOPPED), rows_of(x, brief), 0, 0) for name, x in stopped.items())
-                brief = replace(brief, without=(*brief.without, *stopped))
-        waiting = [task for task in waiting if able(brief, task)]
+    waiting = deque(tasks)
+    if not waiting:
+        return
+    with crew_of(brief, min(count, len(waiting))) as crew:
+        while waiting or crew.busy:
+            while waiting and crew.free:
+                task = waiting.popleft()
+                crew.begin(task, run_task, brief, task)
+            task, answer = crew.next()
+            if not isinstance(answer, Ended):
+                yield answer
+                continue
+            stopped = answer.stopped or _somewhere_in(brief, task)
+            name = stopped.piece["stopped"]
+            if name not in brief.without:  # another worker may have met it before it was left out
+                brief = replace(brief, without=(*brief.without, name))
+                yield Outcome(Task(name, STOPPED), rows_of(stopped, answer.how, brief), 0, 0)
+            waiting = deque(x for x in (task, *waiting) if able(brief, x))
 
 
-def rows_of(stopped: Stopped, brief: Brief) -> tuple[Row, ...]:
-    """The error rows of work that took too long: of its claim or planted fault, or of its experiment's every claim."""
-    piece, where = stopped.piece, stopped.place(brief.file)
-    defined = piece["where"] or where
-    reason = f"{defined}: time limit: {piece['stopped']} was still at work after {brief.limit:g} s, in {where}"
+def _somewhere_in(brief: Brief, task: Task) -> Stopped:
+    """What stands for a task that ended its process between its pieces of work: its experiment, at no configuration."""
+    docket = docket_of(brief)
+    experiment = next(x for x in docket.experiments if x.key == task.experiment)
+    piece = {"experiment": task.experiment, "stopped": f"experiment {task.experiment}", "where": "", "version": ""}
+    claims = [x.name for x in docket.trying(experiment)]
+    return Stopped({**piece, "claims": claims, "configuration": {}, "origin": task.kind})
+
+
+def rows_of(stopped: Stopped, how: str, brief: Brief) -> tuple[Row, ...]:
+    """The error rows of work that ended its process: of a claim or planted fault, or of all its experiment's claims."""
+    piece = stopped.piece
+    where = stopped.place(brief.file) if stopped.frames else ""
+    defined = piece["where"] or where or (Path(brief.file).name if brief.file else "")
+    if stopped.timed_out:
+        said = f"time limit: {piece['stopped']} was still at work after {brief.limit:g} s, in {where}"
+    else:
+        at = ", ".join(f"{name} = {value}" for name, value in piece["configuration"].items())
+        said = f"{how}, during {piece['stopped']}" + (f" at {at}" if at else "") + (f", in {where}" if where else "")
+    reason = f"{defined}: {said}" if defined else said
     return tuple(unjudged(name, piece, reason, brief) for name in piece["claims"])
 
 
@@ -221,14 +172,14 @@ def unjudged(claim: str, piece: Mapping[str, Any], reason: str, brief: Brief) ->
         resolution=None,
         log_e=None,
         replicates=0,
-        device=brief.context.device,
+        device="cpu",
         dtype="float64",
         epoch=brief.context.epoch,
         data="",
         curves={},
         expected=bool(piece["version"]),
         vacuous=False,
-        seconds=brief.limit,
+        seconds=0.0,
     )
 
 
@@ -240,14 +191,16 @@ def facts_of(brief: Brief) -> dict[str, Any]:
         "profile": brief.profile,
         "patterns": list(brief.patterns),
         "file": brief.file or "",
-        "problems": list(analysis_of(brief.file, limit=brief.limit).problems) if brief.file else [],
+        "problems": list(analysis_of(brief.file, brief.skipped, brief.limit).problems) if brief.file else [],
         "user_data": "" if data is None else f"{data.name}:{data.digest}",
         "table": None if data is None else table_of(data, brief),
         "device": brief.context.device,
         "dtype": "float64",
         "epoch": brief.context.epoch,
         "alpha_suite": Budget().alpha_suite,
-        "versions": _versions(),
+        "versions": versions(),
+        "sources": package_digest(),
+        "file_digest": file_digest(Path(brief.file)) if brief.file else "",
         "papers": papers(),
     }
 
@@ -265,15 +218,35 @@ def table_of(data: UserData, brief: Brief) -> dict[str, Any]:
     }
 
 
-TERMS = ("profile", "file", "patterns", "user_data", "device", "epoch")
+# What a run must share with the one it resumes, and how a difference is told.
+TERMS = {
+    "profile": "profile",
+    "file": "file",
+    "patterns": "patterns",
+    "user_data": "user_data",
+    "device": "device",
+    "epoch": "epoch",
+    "file_digest": "the content of the file, or of what it imports from its folder",
+    "sources": "the source code of elbound",
+    "versions": "versions",
+}
 
 
-def _versions() -> dict[str, str]:
-    found = {"elbound": __version__, "python": platform.python_version()}
-    for name in LIBRARIES:
-        with contextlib.suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+def differing(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """What keeps a run from being resumed on other terms, in words; empty where nothing does."""
+    for term, words in TERMS.items():
+        if term not in known:
+            return f"does not tell {words}: an earlier elbound wrote it"
+        old, new = known[term], wanted[term]
+        if term == "versions" and isinstance(old, Mapping):
+            changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+            said = ", ".join(f"{name} {old.get(name)!r}, not {new.get(name)!r}" for name in changed)
+            if changed:
+                return f"was made with {said}"
+        elif old != new:
+            same = term in ("sources", "file_digest")
+            return f"was made before a change of {words}" if same else f"has {words} {old!r}, not {new!r}"
+    return ""
 
 
 def open_ledger(brief: Brief, place: Place, *, resume: bool) -> Ledger:
@@ -284,7 +257,6 @@ def open_ledger(brief: Brief, place: Place, *, resume: bool) -> Ledger:
     if not resume or not place.ledger.exists():
         _spare(place, brief)
         with place.written():
-            place.folder.mkdir(parents=True, exist_ok=True)
             ledger = Ledger.create(place.ledger, facts_of(brief), fresh=True)
             ledger.record_entries(docket_of(brief).entries())
             return ledger
@@ -295,10 +267,9 @@ def open_ledger(brief: Brief, place: Place, *, resume: bool) -> Ledger:
     except ValueError as failure:
         ledger.close()
         raise BadInput(f"--resume: ledger {place.ledger}: {failure}") from None
-    for term in TERMS:
-        if known.get(term) != wanted[term]:
-            ledger.close()
-            raise BadInput(f"--resume: the run in {place.folder} has {term} {known.get(term)!r}, not {wanted[term]!r}")
+    if said := differing(known, wanted):
+        ledger.close()
+        raise BadInput(f"--resume: the run in {place.folder} {said}; without --resume it starts afresh")
     return ledger
 
 
@@ -314,7 +285,8 @@ def _spare(place: Place, brief: Brief) -> None:
 def carry_out(brief: Brief, place: Place, *, count: int, resume: bool, console: Console) -> dict[str, Any]:
     """Judges everything the brief asks for, writes ledger, summary and page, and returns the summary.
 
-    Tasks finished in an earlier run are not judged again when resuming. An interrupt leaves the ledger as it is.
+    The caller holds the folder for as long as what was written there shall be of this run. Tasks finished in an earlier
+    run are not judged again when resuming. An interrupt leaves the ledger as it is.
     """
     started = time.perf_counter()
     with open_ledger(brief, place, resume=resume) as ledger:
@@ -330,7 +302,7 @@ def carry_out(brief: Brief, place: Place, *, count: int, resume: bool, console: 
 
 
 def _judge(brief: Brief, tasks: Callable[[Brief], list[Task]], ledger: Ledger, count: int, progress: Progress) -> Brief:
-    """Carries out and keeps the tasks that are not finished yet; the brief without what took too long before them."""
+    """Carries out and keeps the tasks that are not finished yet; the brief without what ended a process before them."""
     finished = ledger.finished_tasks()
     brief = replace(brief, without=tuple(sorted(stopped_before(finished))))
     waiting = [task for task in tasks(brief) if task.name not in finished]
@@ -353,30 +325,32 @@ def conclude(brief: Brief, ledger: Ledger, count: int) -> None:
 def describe(brief: Brief, ledger: Ledger, count: int) -> list[str]:
     """Adds to the entries of a user's own claims what their right sides look like, and returns what is wrong with them.
 
-    What sympy does not come to an end with, though it is asked to, is left open.
+    What sympy does not come to an end with, though it is asked to, or dies of, is left open.
     """
     listed, found = docket_of(brief).listed, dict[str, list[Answer]]()
     judged = {x.name: [row for row in ledger.rows(claim=x.name, version="") if row.judged] for x in listed}
     points = {name: [Point(dict(row.parameters), row.left, row.right) for row in rows] for name, rows in judged.items()}
-    with (
-        tempfile.TemporaryDirectory() as notes,
-        suppress(TimeoutError, BrokenProcessPool),
-        workers(brief, max(1, min(count, len(listed))), Path(notes)) as pool,
-    ):
-        asked = {name: pool.submit(symbolic_answers, brief, name, points[name]) for name in judged}
-        for name, future in asked.items():
-            found[name] = future.result(timeout=PATIENCE)
+    deadline = time.monotonic() + PATIENCE
+    with suppress(TimeoutError), crew_of(brief, max(1, min(count, len(listed)))) as crew:
+        waiting = list(judged)
+        while waiting or crew.busy:
+            while waiting and crew.free:
+                name = waiting.pop(0)
+                crew.begin(name, symbolic_answers, brief, name, points[name])
+            name, answer = crew.next(max(0.0, deadline - time.monotonic()))
+            if not isinstance(answer, Ended):
+                found[name] = answer
     ledger.record_entries([replace(entry, symbolic=found.get(entry.name, ())) for entry in ledger.entries()])
     return [problem for x in listed if (problem := impossible(x, points[x.name]))]
 
 
-def symbolic_answers(brief: Brief, name: str, points: Sequence[Point]) -> list[Answer]:
-    """The answers on one claim, in a worker process."""
+def symbolic_answers(brief: Brief, name: str, points: Sequence[Point], _watch: Watch) -> list[Answer]:
+    """The answers on one claim, in a worker process; each question stops by itself."""
     return symbolic_checks(next(x.claim for x in docket_of(brief).listed if x.name == name), points)
 
 
 def stopped_before(finished: Iterable[str]) -> Iterator[str]:
-    """The claims and experiments that took too long in the finished part of a run."""
+    """The claims and experiments that ended their process in the finished part of a run."""
     ending = f": {STOPPED} 0"
     return (name.removesuffix(ending) for name in finished if name.endswith(ending))
 
@@ -417,7 +391,7 @@ def known_summary(brief: Brief, place: Place) -> dict[str, Any] | None:
     wanted = facts_of(brief)
     with Ledger.open(place.ledger, readonly=True) as ledger:
         known = ledger.run
-        same = all(known.get(term) == wanted[term] for term in TERMS if term != "patterns")
+        same = not differing({**known, "patterns": wanted["patterns"]}, wanted)
         judged = {entry.name for entry in ledger.entries()} >= {x.name for x in docket_of(brief).listed}
         if not (ledger.closed and same and judged):
             return None

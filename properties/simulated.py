@@ -2,9 +2,11 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any, Final, Generic, TypeVar
 
+from elbound.properties.analysis import FAILURES
 from elbound.properties.experiment import Context, Experiment, Sample
 from elbound.properties.spaces import Configuration
 
@@ -30,7 +32,10 @@ class Simulated(Experiment, Generic[Plan]):
     def draw(
         self, plans: Sequence[Plan], context: Context, stage: str, replicates: tuple[int, int], fault: str = ""
     ) -> Sequence[Mapping[Any, Any]]:
-        """The observables of replicates (first, count) for plans of one shape, each a function of its own plan."""
+        """The observables of replicates (first, count) for plans of one shape, each a function of its own plan.
+
+        They are computed on the context's device.
+        """
 
     @abstractmethod
     def sample(self, plan: Plan, draw: Draw) -> Sample:
@@ -42,7 +47,7 @@ class Simulated(Experiment, Generic[Plan]):
         def draw(stage: str, first: int, count: int) -> Mapping[Any, Any]:
             return self.draw([plan], context, stage, (first, count), fault)[0]
 
-        return self.sample(plan, draw)
+        return replace(self.sample(plan, draw), device=context.device)
 
     def generation(self, configurations: Sequence[Configuration], context: Context) -> list[Callable[[], Sample]]:
         together = _Together(self, configurations, context)
@@ -59,7 +64,8 @@ class _Together(Generic[Plan]):
         self._known: dict[tuple[int, int], Mapping[Any, Any]] = {}
 
     def sample(self, j: int) -> Sample:
-        return self._experiment.sample(self._plans[j](), partial(self._drawn, j))
+        sample = self._experiment.sample(self._plans[j](), partial(self._drawn, j))
+        return replace(sample, device=self._context.device)
 
     def _drawn(self, j: int, stage: str, first: int, count: int) -> Mapping[Any, Any]:
         # Few configurations are looked at again, and not all of a shape.
@@ -80,5 +86,5 @@ class _Together(Generic[Plan]):
     def _alike(self, i: int, j: int) -> bool:
         try:
             return self._experiment.shape(self._plans[i]()) == self._experiment.shape(self._plans[j]())
-        except Exception:  # what cannot be planned says so when it is asked for
+        except FAILURES:  # what cannot be planned says so when it is asked for
             return False

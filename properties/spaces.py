@@ -4,6 +4,7 @@ Every continuous parameter is an integer on a fine grid, because a hill climber 
 the low end of each grid is the simple end, towards which a counterexample shrinks.
 """
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,8 +18,12 @@ Configuration = Mapping[str, Scalar]
 
 FINE = 2**20
 # Hypothesis draws integers near zero far more often than others, and now and then one that stands in the source code of
-# whatever is loaded. Far from zero and from any such number it draws evenly, and the same in every process.
-FAR = 7_316_552_048_169
+# whatever lies outside site-packages: an editable install would be searched elsewhere than a wheel, and a user's file
+# would move the search. So points are drawn far from zero, from a place that no source code holds: it is computed, and
+# stands not even here. There all integers are drawn evenly, and the same in every process, wherever the package lies.
+FAR = int.from_bytes(hashlib.sha256(b"where grids begin").digest()[:12], "big")
+# One draw in so many of a long axis is its simple end, where bounds are most often attained.
+SIMPLE = 20
 
 
 class Axis(Protocol):
@@ -184,8 +189,14 @@ class Choice:
 
 
 def _spare(axis: Axis) -> int:
-    """How many cells of draws the first point has beside its own."""
+    """How many cells the first point has beside its own."""
     return axis.usual - 1 if isinstance(axis, Choice) else 0
+
+
+def _drawn(axis: Axis) -> int:
+    """How many draws give the first point beside its own; among few points none is drawn more seldom than that."""
+    spare = _spare(axis)
+    return spare + (axis.size + spare) // (SIMPLE - 1)
 
 
 @dataclass(frozen=True)
@@ -222,14 +233,14 @@ class Space:
     @property
     def points(self) -> st.SearchStrategy[tuple[int, ...]]:
         """The strategy of grid points, one integer per axis."""
-        spare = [_spare(axis) for axis in self.axes]
-        ends = (FAR + axis.size + more - 1 for axis, more in zip(self.axes, spare, strict=True))
+        more = [_drawn(axis) for axis in self.axes]
+        ends = (FAR + axis.size + extra - 1 for axis, extra in zip(self.axes, more, strict=True))
         drawn = st.tuples(*(st.integers(FAR, end) for end in ends))
-        return drawn.map(lambda far: tuple(max(j - FAR - more, 0) for j, more in zip(far, spare, strict=True)))
+        return drawn.map(lambda far: tuple(max(j - FAR - extra, 0) for j, extra in zip(far, more, strict=True)))
 
     def choices(self, point: Sequence[int]) -> tuple[int, ...]:
         """What Hypothesis draws for a point: to hand it a witness to start from."""
-        return tuple(FAR + (j + _spare(axis) if j else 0) for j, axis in zip(point, self.axes, strict=True))
+        return tuple(FAR + (j + _drawn(axis) if j else 0) for j, axis in zip(point, self.axes, strict=True))
 
     def with_option(self, name: str, option: Scalar) -> "Space":
         """The space with one more option on a Choice axis; unchanged where there is no such axis."""

@@ -18,6 +18,7 @@ from elbound.properties.analysis import BadInput
 from elbound.properties.campaign import Outcome, Task, tasks_of
 from elbound.properties.docket import Brief, analysis_of, docket_of, select
 from elbound.properties.experiment import Context
+from elbound.properties.probe import skipped_in
 from elbound.properties.run import Place, conclude, default_workers, facts_of, judging, keep, open_ledger, publish
 from elbound.reports.compare import Run, compare, headline, restricted, run_of
 from elbound.reports.row import Row, Verdict
@@ -37,8 +38,8 @@ def brief_of(config: pytest.Config, file: str) -> Brief:
     except ValueError as failure:
         raise pytest.UsageError(str(failure)) from None
     limit = option("--elbound-limit")
-    failed = analysis_of(file, limit=limit).failed
-    return Brief(option("--elbound-profile") or "quick", (), Context(device=device), file, failed, limit)
+    skipped = skipped_in(file, limit)
+    return Brief(option("--elbound-profile") or "quick", (), Context(device=device), file, skipped, limit)
 
 
 class AnalysisFile(pytest.File):
@@ -46,17 +47,16 @@ class AnalysisFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """The problems of the file, then its claims, each on every experiment that serves it."""
-        option = self.config.getoption
-        pattern = option("--elbound-claims")
+        pattern = self.config.getoption("--elbound-claims")
         try:
-            found = analysis_of(str(self.path), limit=option("--elbound-limit"))
+            brief = brief_of(self.config, str(self.path))
+            found = analysis_of(str(self.path), brief.skipped, brief.limit)
             chosen = select((pattern,) if pattern else (), found.listed)
         except BadInput as failure:
             raise self.CollectError(str(failure)) from None
         for problem in found.problems:
             said = problem.removeprefix(f"{self.path.parent}{os.sep}")
             yield ProblemItem.from_parent(self, name=f"{self.path.name} has no problem: {said}", said=said)
-        brief = brief_of(self.config, str(self.path))
         for listed in chosen:
             others = tuple(f"claim {x.name}" for x in found.listed if x is not listed)
             yield from self._of(listed, replace(brief, without=others))
@@ -202,10 +202,11 @@ def held_to(baseline: Run, config: pytest.Config, file: str, kept: Sequence[Kept
 def write_report(config: pytest.Config, file: str, kept: Sequence[Kept], folder: Path) -> Path:
     """Ledger, summary and page of what the tests of a file judged; returns where the page is."""
     brief, place = brief_of(config, file), Place(folder)
-    with open_ledger(brief, place, resume=False) as ledger:
-        for x in kept:
-            rows = tuple(Row.from_json(row) for row in x["rows"])
-            keep(ledger, Outcome(Task(x["task"], "test"), rows, x["executions"], x["confirmations"]))
-        conclude(brief, ledger, default_workers())
-    publish(place.ledger, place)
+    with place.held():
+        with open_ledger(brief, place, resume=False) as ledger:
+            for x in kept:
+                rows = tuple(Row.from_json(row) for row in x["rows"])
+                keep(ledger, Outcome(Task(x["task"], "test"), rows, x["executions"], x["confirmations"]))
+            conclude(brief, ledger, default_workers())
+        publish(place.ledger, place)
     return place.page

@@ -20,7 +20,7 @@ import numpy as np
 from sympy import Eq, Expr, Ge, IndexedBase, Le, log
 from sympy.core.relational import Relational
 
-from elbound.properties.analysis import OWN_MODULE, line_in, one_line
+from elbound.properties.analysis import FAILURES, OWN_MODULE, line_in, one_line
 from elbound.properties.arithmetics import Enclosures, Floats, Replicates
 from elbound.properties.bets import ROUNDING_SHARE, Bet
 from elbound.properties.evidence.betting import MeanAtLeast
@@ -64,7 +64,7 @@ NOT_MEASURED: Final = "nothing was measured here"
 NO_STRONGER: Final = "no stronger than the claim here"
 
 
-def failed(failure: Exception) -> Judgement:
+def failed(failure: BaseException) -> Judgement:
     """The judgement of what raised an exception; with file and line where it came through a user's own file."""
     frames = (frame for frame, _ in walk_tb(failure.__traceback__))
     own = [x for x in frames if str(x.f_globals.get("__name__", "")).startswith(OWN_MODULE)]
@@ -82,6 +82,11 @@ class Trial:
         self.situation, self.measurement, self.budget = situation, measurement, budget
         self._stages: dict[str, list[Evaluation]] = {"screen": [], "confirm": []}
         self._looks: dict[Any, _Look] = {}
+
+    @property
+    def device(self) -> str:
+        """Where the measurement was computed; the CPU where there is none."""
+        return "cpu" if self.measurement is None else self.measurement.device
 
     # A bound may overflow, or divide by zero: what is no number in the end is an error, not a warning.
     @np.errstate(all="ignore")
@@ -105,7 +110,7 @@ class Trial:
             if isinstance(self.measurement, Series) and claim.is_rate:
                 return self._rate(claim, self.measurement)
             return self._exact(claim)
-        except Exception as failure:  # a user's experiment, drawing only now, may raise anything
+        except FAILURES as failure:  # a user's experiment, drawing only now, may raise anything
             return failed(failure)
 
     def sides(self, claim: Claim) -> tuple[float, ...]:
@@ -151,7 +156,7 @@ class Trial:
             if not isinstance(self.measurement, Sample):
                 return middle(single(self._enclosed(rival.bound)))
             drawn = [replicates(rival.bound) for replicates in self._draws("screen", self.budget.screen_replicates)]
-        except Exception:  # whatever stands in the way, there is nothing to compare with
+        except FAILURES:  # whatever stands in the way, there is nothing to compare with
             return None
         return float(np.mean(drawn))
 
@@ -175,7 +180,7 @@ class Trial:
             if not look.broken:
                 return look.judgement(0.0)
             seen = self._doubt(mutant)
-        except Exception as failure:  # a user's experiment, drawing only now, may raise anything
+        except FAILURES as failure:  # a user's experiment, drawing only now, may raise anything
             return failed(failure)
         judgement = replace(self.weigh(mutant), doubt=seen) if seen > max(doubt, WEIGHED) else look.judgement(seen)
         return judgement if judgement.verdict is Verdict.REFUTED else replace(judgement, reason=UNDECIDED)

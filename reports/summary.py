@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -80,11 +81,22 @@ def condense(
             findings.append(_finding(entry, versions))
     known = facts(run)
     shown = {name: known[name] for name in _RUN}
+    shown["elsewhere"] = elsewhere(by_claim, known["device"])
     # A path of the user's machine is of no use to other readers.
     shown["file"] = shown["file"].replace("\\", "/").rpartition("/")[2]
     shown["data"] = shown["data"] or _total(claim["data"] for claim in claims)
     shown["table"] = use_of(known["table"], (row for versions in by_claim.values() for row in versions.get("", [])))
     return {"schema": SCHEMA, "run": shown, "claims": claims, "findings": findings}
+
+
+def elsewhere(by_claim: Mapping[str, Mapping[str, Sequence[Row]]], device: str) -> dict[str, list[str]]:
+    """The experiments that were measured on another device than the run asked for, by that device."""
+    rows = (row for versions in by_claim.values() for listed in versions.values() for row in listed)
+    found = defaultdict[str, set[str]](set)
+    for row in rows:
+        if device and row.judged and row.device != device:
+            found[row.device].add(row.experiment)
+    return {name: sorted(found[name]) for name in sorted(found)}
 
 
 def group(rows: Iterable[Row], entries: Sequence[Entry]) -> dict[str, dict[str, list[Row]]]:
@@ -432,9 +444,9 @@ def _fallen(fallen: int, total: int) -> str:
 
 
 def write_text(path: Path, content: str) -> None:
-    """Writes a file whole or not at all: a reader never sees half of it."""
+    """Writes a file whole or not at all: a reader never sees half of it, nor what two processes wrote at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".tmp")
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     unfinished.write_text(content, encoding="utf-8", newline="\n")
     unfinished.replace(path)
 

@@ -185,6 +185,8 @@ def show(summary: Mapping[str, Any], console: Console, report: Path | str) -> No
             console.print(_said(f"{_name(claim)}: {warning}"), style="yellow")
     for claim in summary["claims"] if run["file"] else ():
         console.print(Text("\n").join(map(_said, details(claim, run["file"]))), soft_wrap=True)
+    for device, experiments in run["elsewhere"].items():
+        console.print(_said(f"Ran on the {device.upper()}, not on {run['device']}: {', '.join(experiments)}"))
     for problem in run["problems"]:
         console.print(_said(problem), style=_STYLES["error"], soft_wrap=True)
     console.print(Text(headline(summary), "bold"))

@@ -15,7 +15,8 @@ from elbound.properties.adversary import Effort
 from elbound.properties.campaign import Bench
 from elbound.properties.docket import PROFILES, Brief, docket_of, select
 from elbound.properties.experiment import experiments
-from elbound.properties.run import default_workers, prepare
+from elbound.properties.run import default_workers
+from elbound.properties.workers import prepare
 from elbound.reports.row import Row
 
 SEEDS = range(1, 11)

@@ -18,9 +18,9 @@ from elbound.properties.campaign import Bench
 from elbound.properties.docket import PROFILES, Brief, docket_of
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.experiment import Context, Experiment, Sample, experiments
-from elbound.properties.run import prepare
 from elbound.properties.simulated import Simulated
 from elbound.properties.spaces import Axis, Choice, Count
+from elbound.properties.workers import prepare
 
 GENERATIONS, ROUNDS = 8, 3
 

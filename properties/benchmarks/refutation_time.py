@@ -15,7 +15,7 @@ from sympy import Eq, Ge, Le
 from elbound.properties.campaign import Bench
 from elbound.properties.docket import Brief, Docket, select
 from elbound.properties.experiment import experiments
-from elbound.properties.run import prepare
+from elbound.properties.workers import prepare
 from elbound.reports.row import Verdict
 from elbound.theory.catalogue import Listed
 from elbound.theory.claim import Claim

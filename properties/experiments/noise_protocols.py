@@ -298,7 +298,8 @@ class NoisyStart(Experiment):
         largest = c["d"] * slope**2 * float(torch.linalg.matrix_norm(X, 2)) ** 2
         most = (slope * c["s_z"]) ** 2 if activation is RELU else min((slope * c["s_z"]) ** 2, 1.0)
         tops = {symbols.offset2: (c["time"] * largest) ** 2, symbols.spread_start: c["d"] * len(X) / 2 * most}
-        return Sample(draw, {symbol: Interval.between(0.0, top * (1 + 1e-9)) for symbol, top in tops.items()})
+        ranges = {symbol: Interval.between(0.0, top * (1 + 1e-9)) for symbol, top in tops.items()}
+        return Sample(draw, ranges, device=context.device)
 
 
 def _start(stream: Stream, replicates: Tensor, X: Tensor, c: Any) -> tuple[Tensor, Tensor, Tensor]:

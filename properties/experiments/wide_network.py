@@ -118,7 +118,7 @@ class KernelEntry(Experiment):
         ranges = dict.fromkeys(shared, sure)
         least, most = (-math.inf, math.inf) if activation is RELU else (-1.0, 1.0)
         ranges |= {symbols.k_output: Interval.between(least, most), symbols.V_s: Interval.between(0.0, 2 * most)}
-        return Sample(draw, ranges, variances=variances)
+        return Sample(draw, ranges, variances=variances, device=context.device)
 
 
 def _neuron_variance(X: Tensor, s: float, activation: Activation, noise_covariance: float) -> float:
@@ -270,6 +270,7 @@ class KernelMatrix(Experiment):
             draw,
             ranges
             | {symbols.least_eigenvalue: Interval.between(-slack * (ROUNDING + (scale > 1)), slack * (1 + ROUNDING))},
+            device=context.device,
         )
 
 

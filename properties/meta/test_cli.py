@@ -579,6 +579,35 @@ def test_an_interrupt_is_answered_in_one_line(runs: Runs, name: str) -> None:
     assert "elbound-report/ledger.sqlite" in said.err
 
 
+# Says so when the import of what the command needs begins.
+STARTING = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from elbound.properties import cli
+sys.addaudithook(lambda event, given: given[0] == "elbound.properties.commands" and print("starting", flush=True)
+                 if event == "import" else None)
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.5, 1.0])
+def test_an_interrupt_in_the_first_seconds_is_answered_in_one_line(tmp_path: Path, seconds: float) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", STARTING, "verify", *PATTERNS, *QUICK],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "starting\n"
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=TIMEOUT)
+    assert "interrupted" in refusal(Said(process.returncode, out, err))
+
+
 @pytest.mark.parametrize("name", ["killed", "interrupted"])
 def test_a_run_that_was_cut_short_is_resumed_to_the_same_end(runs: Runs, name: str, tmp_path: Path, warm: Warm) -> None:
     found = runs.cut(name)

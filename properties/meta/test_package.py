@@ -1,5 +1,6 @@
 """The distribution: what sdist and wheel hold, and that the wheel works where there is no repository."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ import tarfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,14 +104,72 @@ def test_the_sdist_holds_no_report_and_no_cache(built: Built) -> None:
     assert not [name for name in names if "reports/latest" in name or "__pycache__" in name]
 
 
+def installed(built: Built, target: Path) -> Path:
+    """A folder into which the wheel is installed, without what it depends on."""
+    options = ("--no-deps", "--no-index", "--disable-pip-version-check", "--quiet")
+    command("-m", "pip", "install", *options, "--target", target, built.wheel, folder=target.parent)
+    return target
+
+
 def test_the_installed_wheel_works_outside_the_repository(built: Built, tmp_path: Path) -> None:
     target, elsewhere = tmp_path / "target", tmp_path / "elsewhere"
     elsewhere.mkdir()
-    options = ("--no-deps", "--no-index", "--disable-pip-version-check", "--quiet")
-    command("-m", "pip", "install", *options, "--target", target, built.wheel, folder=elsewhere)
+    installed(built, target)
     tell = "import elbound; print(elbound.__file__)"
     where = command("-c", tell, folder=elsewhere, PYTHONPATH=str(target)).strip()
     assert Path(where) == target / "elbound" / "__init__.py"
     shown = command(target / "bin" / "elbound", "list", folder=elsewhere, PYTHONPATH=str(target))
     assert "descent/sgd-sharp" in shown
     assert not any(elsewhere.iterdir())
+
+
+# One that is measured exactly and one that is sampled.
+PATTERNS = ("smoothness/soft-clipping/slope", "estimators/variance-split")
+NUMBERS = ", ".join(str(7_316_552_048_169 + 1009 * j) for j in range(200))
+MINE = f"""
+from elbound.theory.claim import Claim
+from elbound.theory.settings import IWAE, WEIGHT_BOUNDED
+from elbound.theory.symbols import K, chi2, gap, w_max
+from sympy import Ge
+NUMBERS = [{NUMBERS}, 123456, 1048577]
+DIVIDED = Claim(IWAE, Ge(gap[K], chi2 / (2 * K * w_max)), assuming=(WEIGHT_BOUNDED,))
+"""
+# All but the seconds it took, and where a user's file lies.
+TIMELESS = """
+import json, sys
+from pathlib import Path
+from elbound.reports.ledger import Ledger
+with Ledger.open(Path(sys.argv[1]) / "ledger.sqlite", readonly=True) as ledger:
+    print(json.dumps([{**json.loads(row.to_json()), "seconds": 0} for row in ledger.rows()]))
+"""
+
+
+def rows_in(place: Path, folder: Path, *words: str) -> list[dict[str, Any]]:
+    """The rows of a run by the package that lies in a place; floats as they stand in JSON, which is to the last bit."""
+    folder.mkdir(exist_ok=True)
+    (folder / "mine.py").write_text(MINE)
+    run: tuple[str | Path, ...] = (
+        "-m",
+        "elbound.properties",
+        *words,
+        "--profile",
+        "quick",
+        "--output",
+        folder / words[0],
+    )
+    command(*run, "--workers", "1", folder=folder, PYTHONPATH=str(place))
+    told = command("-c", TIMELESS, folder / words[0], folder=folder, PYTHONPATH=str(place))
+    found: list[dict[str, Any]] = json.loads(told)
+    return found
+
+
+@pytest.mark.parametrize("words", [("verify", *PATTERNS), ("check", "mine.py")], ids=lambda words: words[0])
+def test_a_wheel_and_a_copy_elsewhere_judge_the_same_configurations_to_the_same_bits(
+    built: Built, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    editable = rows_in(ROOT / ".ns", tmp_path / "editable", *words)
+    wheel = rows_in(installed(built, tmp_path / "site-packages"), tmp_path / "wheel", *words)
+    copy = rows_in(built.source / ".ns", tmp_path / "copy", *words)
+    assert len({str(row["configuration"]) for row in editable if row["origin"] == "random"}) >= 20
+    assert wheel == editable
+    assert copy == editable

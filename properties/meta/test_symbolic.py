@@ -11,7 +11,7 @@ from sympy import Eq, Expr, Ge, Le, exp, log, sqrt
 
 from elbound.properties import limits, symbolic
 from elbound.properties.experiment import experiments
-from elbound.properties.limits import TimeLimit, stopped_after, stopped_in
+from elbound.properties.limits import TimeLimit, read_note, stopped_after
 from elbound.properties.meta import synthetic
 from elbound.properties.place import rivals_of
 from elbound.properties.symbolic import Point, Question, impossible, order_of, sign_of, symbolic_checks
@@ -251,6 +251,10 @@ def test_a_watch_ends_a_process_that_hangs_in_c_and_leaves_file_and_line(tmp_pat
     script.write_text(HANGS)
     ended = subprocess.run([sys.executable, str(script), str(tmp_path / "notes")], timeout=60, check=False)
     assert ended.returncode == 1
-    (found,) = stopped_in(tmp_path / "notes")
+    assert read_note(tmp_path / "notes" / "1") is None  # that was done in time
+    assert read_note(tmp_path / "notes" / "3") is None
+    found = read_note(tmp_path / "notes" / "2")
+    assert found is not None
     assert found.piece == {"stopped": "this"}
+    assert found.timed_out
     assert found.place(str(script)) == found.place(None) == "hangs.py:8"

@@ -109,6 +109,7 @@ def page(
             run=facts(run),
             run_data=summary["run"]["data"],
             table=told(summary["run"]["table"]) if summary["run"]["table"] else (),
+            elsewhere=summary["run"]["elsewhere"],
             file=summary["run"]["file"],
             problems=summary["run"]["problems"],
             closed=closed,
