@@ -118,6 +118,7 @@ from elbound.theory.symbols import (
     g_5,
     g_DD,
     gain,
+    gain_i,
     gamma,
     gamma_max,
     gap,
@@ -467,7 +468,7 @@ BETA_SWEEP = Setting(
     "beta-sweep",
     "one Linear VAE, its weights and data, at the betas j beta / 3 for j = 0, 1, 2, 3",
     parameters=(N, d, k, beta, sigma_x2, lam, D_max, lam_i, D_i, tr_S, tr_D, tr_GD, tr_GDG),
-    observables=(s1_beta, s2_beta, s2_sampled, hessian_beta, F_beta, F_unit, gain),
+    observables=(s1_beta, s2_beta, s2_sampled, hessian_beta, F_beta, F_unit, gain, gain_i),
     units={
         OBJECTIVE: {
             **LIKELIHOOD,
@@ -478,6 +479,7 @@ BETA_SWEEP = Setting(
             F_beta: None,
             F_unit: None,
             gain: None,
+            gain_i: None,
         }
     },
 )

@@ -225,7 +225,10 @@ s2_beta = curve("s2_beta", "gradient noise due to one latent sample with analyti
 hessian_beta = curve("hessian_beta", "spectral norm of the Hessian at the j-th beta", r"\|\nabla^2F\|_{\beta}")
 F_beta = quantity("F_beta", "objective with weight beta and decoder noise sigma_x2", r"F_\beta", real=True)
 F_unit = quantity("F_unit", "objective with weight one and decoder noise beta sigma_x2", "F_1", real=True)
-gain = curve("gain", "i-th largest squared singular value of the decoder at the optimum over all weights", "G")
+gain = quantity(
+    "gain", "largest squared singular value of the decoder at the optimum over all weights", "G", nonnegative=True
+)
+gain_i = curve("gain_i", "i-th largest squared singular value of the decoder at the optimum over all weights", "G")
 v_K = curve("v_K", "trace of the covariance of one datum's gradient with K latent samples, weights W and V")
 
 # Training runs

@@ -66,6 +66,8 @@ class BetaSweep(Experiment):
             "k": problem.latent_dim,
             "beta": problem.beta,
             "sigma_x2": problem.noise_variance,
+            "lam": problem.largest_moment,
+            "D_max": D.max(),
             "tr_S": problem.second_moment.trace(),
             "tr_D": D.sum(),
             "tr_GD": (G.diagonal() * D).sum(),
@@ -100,7 +102,8 @@ class BetaSweep(Experiment):
         }
         # At beta = 0 no weights attain the infimum.
         if problem.beta > 0:
-            values[symbols.gain] = _gains(problem, c["seed"])
+            gains = _gains(problem, c["seed"])
+            values |= {symbols.gain_i: gains, symbols.gain: gains(1)}
         return Exact(values)
 
 

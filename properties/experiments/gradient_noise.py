@@ -204,13 +204,13 @@ def _minibatches(problem: LinearVAE, law: Law, batch: int, samples: int, *, repl
     return Minibatches.of(torch.tensor(list(batches)), values[choice], share)
 
 
-def _with_samples(problem: LinearVAE, weights: Weights, samples: Any) -> Interval:
+def _with_samples(problem: LinearVAE, weights: Weights, samples: int) -> Interval:
     """The variance of the gradient of one datum with several latent samples, random signs for noise.
 
     As the samples are independent with one law, each multiset stands for all its orders.
     """
     values, chances = draws.noises(RADEMACHER, problem.latent_dim)
-    choice, share = draws.unordered(chances.tolist(), round(float(samples.low)))
+    choice, share = draws.unordered(chances.tolist(), samples)
     every = Minibatches.of(torch.arange(problem.data_count)[:, None], values[choice], share)
     # No gradient of several samples is longer than the longest of one sample.
     return single_draws(problem, RADEMACHER, weights).enclosed(every.variance(problem, weights))

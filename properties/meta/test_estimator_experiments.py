@@ -121,7 +121,7 @@ def test_the_old_statement_of_collapse_falls_at_second_moments_4_and_1() -> None
     configuration = BETA_SWEEP_EXPERIMENT.instances["second moments 4 and 1, variances 0.2 and 1.5"]
     values = dict(BETA_SWEEP_EXPERIMENT.situation(configuration, CONTEXT).values)
     measured = BETA_SWEEP_EXPERIMENT.measure(configuration, CONTEXT)
-    found = measured.values[gain](Interval.of(1))[0]  # type: ignore[operator]
+    found = measured.values[gain]
     floor = configuration["beta"] * configuration["sigma_x2"]  # type: ignore[operator]
     version = COLLAPSE.version("largest variance beside the largest moment")
     assert evaluate(COLLAPSE.right, values) - floor == pytest.approx(2.42842712, abs=1e-8)

@@ -28,6 +28,7 @@ from elbound.theory.symbols import (
     beta,
     d,
     gain,
+    gain_i,
     hessian_beta,
     i,
     k,
@@ -129,23 +130,23 @@ i, as the pairing needs."""
 
 COLLAPSE = Claim(
     BETA_SWEEP,
-    Eq(gain[1] + floor, Max(floor, root(Integer(1), D_i[1]))),
+    Eq(gain + floor, Max(floor, root(Integer(1), D_i[1]))),
     assuming=(beta > 0,),
     title="The largest gain is that of the data's leading direction with the least variance; below, all collapses.",
     standing=Standing.PROVED,
     source="lucas-2019",
     proof=PAIRED,
     wrong={
-        "threshold without beta": Eq(gain[1] + sigma_x2, Max(sigma_x2, root(Integer(1), D_i[1], Integer(1)))),
-        "threshold without D": Eq(gain[1] + floor, Max(floor, root(Integer(1), Integer(1)))),
-        "largest variance beside the largest moment": Eq(gain[1] + floor, Max(floor, root(Integer(1), D_i[k]))),
+        "threshold without beta": Eq(gain + sigma_x2, Max(sigma_x2, root(Integer(1), D_i[1], Integer(1)))),
+        "threshold without D": Eq(gain + floor, Max(floor, root(Integer(1), Integer(1)))),
+        "largest variance beside the largest moment": Eq(gain + floor, Max(floor, root(Integer(1), D_i[k]))),
     },
     papers={"A-explicit-dependence": "carries"},
 )
 
 COLLAPSE_OF_EACH = Claim(
     BETA_SWEEP,
-    Eq(every(gain[i] + floor), every(Max(floor, root(i, D_i[i])))),
+    Eq(every(gain_i[i] + floor), every(Max(floor, root(i, D_i[i])))),
     assuming=(beta > 0,),
     title="The i-th direction of the data is decoded with the i-th smallest encoder variance, or collapses.",
     standing=Standing.PROVED,
@@ -153,10 +154,10 @@ COLLAPSE_OF_EACH = Claim(
     proof=PAIRED,
     wrong={
         "largest variance beside the largest moment": Eq(
-            every(gain[i] + floor), every(Max(floor, root(i, D_i[k + 1 - i])))
+            every(gain_i[i] + floor), every(Max(floor, root(i, D_i[k + 1 - i])))
         ),
-        "no collapse": Eq(every(gain[i] + floor), every(root(i, D_i[i]))),
-        "all by the latent of least variance": Eq(every(gain[i] + floor), every(Max(floor, root(i, D_i[1])))),
+        "no collapse": Eq(every(gain_i[i] + floor), every(root(i, D_i[i]))),
+        "all by the latent of least variance": Eq(every(gain_i[i] + floor), every(Max(floor, root(i, D_i[1])))),
     },
     papers={"A-explicit-dependence": "carries"},
 )
