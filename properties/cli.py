@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from elbound import __version__
 from elbound.properties.hyperparameters import HYPERPARAMETERS, SWEEPS
+from elbound.properties.threads import one_thread
 
 UNANSWERED = 2
 PROFILES = ("quick", "default", "thorough")
@@ -185,6 +186,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Runs the command; 0 all judged and none refuted, 1 something refuted, 2 something could not be judged."""
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    one_thread()
     try:
         arguments = build_parser().parse_args(words)
         # After the grammar: a mistyped option is refused at once, not after seconds of imports.

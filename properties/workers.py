@@ -19,6 +19,7 @@ import torch
 
 from elbound.impl.device import deterministic, keep_memory
 from elbound.properties.limits import Stopped, Watch, read_note
+from elbound.properties.threads import one_thread
 
 # Seconds that a worker is given to end by itself when there is nothing left to do.
 GRACE: Final = 5.0
@@ -205,6 +206,7 @@ def _how(code: int) -> str:
 
 def start_server(*, climbs: bool = False) -> None:
     """Starts the process that workers are forked from; until its first import an interrupt is held back from it."""
+    one_thread()
     preloaded = [*PRELOADED, *CLIMBING] if climbs else list(PRELOADED)
     multiprocessing.get_context("forkserver").set_forkserver_preload(preloaded)
     resource_tracker.ensure_running()  # by itself: it takes the mask away

@@ -21,7 +21,7 @@ from elbound.impl.soft_clipping import SoftClip
 from elbound.properties.datasets import bundled, table
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Everywhere, Experiment, Sample, Situation, Steps
-from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
+from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, LogarithmicCount, Scalar, Space
 from elbound.theory.claim import Fact
 from elbound.theory.settings import ADAM_CONSTANT_STEP, ADAM_RUN, UNBIASED
 from elbound.theory.symbols import C, Delta, L, R, a, a_m, alpha, beta_1, beta_2, n, p, reg
@@ -116,15 +116,15 @@ class ClippedOffset:
 AXES = (
     bundled(),
     Choice("batch", ("minibatch", "all")),
-    Count("N", 2, 30),
+    LogarithmicCount("N", 2, 30),
     Count("d", 1, 4),
     Count("B", 1, 4),
-    Count("n", 1, 150),
+    LogarithmicCount("n", 1, 150),
     Logarithmic("width", 0.5, 5.0),
     Logarithmic("sT", 0.5, 40.0),
     Linear("distance", -3.0, 3.0),
     Linear("start", -1.5, 1.5),
-    Logarithmic("sigma_x2", 0.1, 5.0),
+    Logarithmic("sigma_x2", 1e-3, 1e3, usual=(0.1, 5.0)),
     Logarithmic("stride", 0.001, 0.5),
     Choice("beta_1", (0.0, 0.5, 0.9)),
     Count("seed", 0, 2**16),

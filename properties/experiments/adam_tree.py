@@ -16,7 +16,7 @@ from torch import Tensor
 from elbound.impl.optimisers import Adam, Place, Timing, adam_step, at_rest, preconditioner
 from elbound.properties.evidence.intervals import Interval, maximum
 from elbound.properties.experiment import Context, Exact, Experiment, Situation, Steps
-from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
+from elbound.properties.spaces import Choice, Configuration, Linear, Logarithmic, LogarithmicCount, Scalar, Space
 from elbound.theory.settings import ADAM_PREDICTABLE_RUN, UNBIASED
 from elbound.theory.symbols import C, Delta, F, L, R, a, a_A, a_AA, beta_2, n, reg, sigma2, sigma2_A
 
@@ -112,13 +112,13 @@ class AdamTree(Experiment):
     setting = ADAM_PREDICTABLE_RUN
     space = Space(
         (
-            Count("n", 1, 10),
+            LogarithmicCount("n", 1, 10),
             Linear("share", 0.05, 0.95),
             Linear("start", -20.0, 20.0),
             Logarithmic("LC/reg", 0.1, 3.0),
-            Logarithmic("reg", 0.2, 10.0),
+            Logarithmic("reg", 1e-3, 1e3, usual=(0.2, 10.0)),
             Linear("beta_2", 0.0, 0.999),
-            Logarithmic("sigma_x2", 0.1, 5.0),
+            Logarithmic("sigma_x2", 1e-3, 1e3, usual=(0.1, 5.0)),
             Choice("gain", (1.0, 0.01), usual=4),
         )
     )

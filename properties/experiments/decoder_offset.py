@@ -28,7 +28,7 @@ from elbound.properties.datasets import bundled
 from elbound.properties.evidence.intervals import Interval, maximum
 from elbound.properties.experiment import At, Context, Exact, Experiment, Series, Situation, Steps
 from elbound.properties.experiments.linear_vae_ball import gaussian_weights, problem_of
-from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
+from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, LogarithmicCount, Scalar, Space
 from elbound.theory.claim import Fact
 from elbound.theory.settings import SGD_HORIZONS, SGD_RUN, SMOOTH, SMOOTH_ON_BALL, UNBIASED
 from elbound.theory.symbols import (
@@ -374,16 +374,16 @@ class Moments:
 
 AXES = (
     bundled(),
-    Count("N", 5, 60),
+    LogarithmicCount("N", 5, 60),
     Count("d", 1, 6),
     Count("k", 1, 3),
-    Count("B", 1, 16),
-    Count("K", 1, 8),
+    LogarithmicCount("B", 1, 16),
+    LogarithmicCount("K", 1, 8),
     Choice("law", tuple(LAWS)),
     Logarithmic("start", 1e-3, 1e3),
     Logarithmic("LC", 0.05, 3.0),
-    Logarithmic("sigma_x2", 0.05, 5.0),
-    Logarithmic("D", 0.05, 5.0),
+    Logarithmic("sigma_x2", 1e-3, 1e3, usual=(0.05, 5.0)),
+    Logarithmic("D", 1e-3, 1e3, usual=(0.05, 5.0)),
     Linear("spread", 0.0, 2.0),
     Linear("scale", 0.0, 1.5),
     Count("seed", 0, 2**16),
@@ -454,7 +454,7 @@ class OffsetMoments(OffsetRun):
 
     key = "descent/decoder-offset"
     title = "exact moments of real steps, decoder offset"
-    space = Space((*AXES[:6], Count("n", 1, 2_000), *AXES[6:]))
+    space = Space((*AXES[:6], LogarithmicCount("n", 1, 2_000), *AXES[6:]))
     instances = {
         "offset at optimum, n=1000": {**BASE, "n": 1_000},
         "offset at optimum, n=100": {**BASE, "n": 100},

@@ -154,7 +154,7 @@ SPACE = Space(
         *(axis for axis in AXES if axis.name != "LC"),
         *(Count("N", 3, 4), Count("d", 1, 3), Count("width", 1, 3), Count("n", 1, 2)),
         Logarithmic("LC/reg", 1e-4, 3.0),
-        Logarithmic("reg", 0.2, 20.0),
+        Logarithmic("reg", 1e-3, 1e3, usual=(0.2, 20.0)),
         Linear("beta_1", 0.0, 0.95),
         Linear("beta_2", 0.0, 0.9999),
     )

@@ -24,7 +24,17 @@ from elbound.properties.datasets import bundled
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import At, Context, Everywhere, Exact, Experiment, Sample, Situation, Steps
 from elbound.properties.experiments.deep_layerwise import PASS, constants_of, gaussian_parameters, problem_of
-from elbound.properties.spaces import Axis, Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
+from elbound.properties.spaces import (
+    Axis,
+    Choice,
+    Configuration,
+    Count,
+    Linear,
+    Logarithmic,
+    LogarithmicCount,
+    Scalar,
+    Space,
+)
 from elbound.theory.claim import Fact
 from elbound.theory.settings import DEEP_RUN, SMOOTH, UNBIASED
 from elbound.theory.symbols import C, Delta, Delta_sup, F, G_r, L, a, bend, n, r, sigma2, sigma_sup2, slip, z_score
@@ -39,7 +49,7 @@ AXES: tuple[Axis, ...] = (
     Logarithmic("LC", 0.02, 4.0),
     Logarithmic("r", 0.5, 4.0),
     Linear("share", 0.05, 0.95),
-    Logarithmic("sigma_x2", 0.2, 5.0),
+    Logarithmic("sigma_x2", 1e-3, 1e3, usual=(0.2, 5.0)),
     Linear("beta", 0.0, 4.0),
     Count("seed", 0, 2**16),
     Choice("gain", (1.0, 0.01), usual=4),
@@ -263,7 +273,7 @@ class DeepSample(Experiment):
     space = Space(
         (
             *(*AXES, Count("N", 4, 8), Count("d", 1, 4), Count("width", 1, 3), Count("n", 1, 3)),
-            *(Count("k", 1, 2), Count("B", 1, 8)),
+            *(Count("k", 1, 2), LogarithmicCount("B", 1, 8)),
         )
     )
     _base: ClassVar[dict[str, Scalar]] = {

@@ -192,7 +192,7 @@ class DeepLatent(Experiment):
             Linear("H_mu", 0.0, 3.0),
             Linear("J_l", 0.0, 3.0),
             Linear("H_l", 0.0, 3.0),
-            Logarithmic("D", 0.1, 5.0),
+            Logarithmic("D", 1e-3, 1e3, usual=(0.1, 5.0)),
             Linear("eps", 0.0, 4.0),
             Count("parameters", 1, 4),
             *SHAPE,

@@ -149,7 +149,7 @@ class DeepHessian(Experiment):
             Count("depth", 1, 3),
             Count("width", 2, 5),
             Linear("scale", 0.5, 2.0),
-            Logarithmic("sigma_x2", 0.1, 5.0),
+            Logarithmic("sigma_x2", 1e-3, 1e3, usual=(0.1, 5.0)),
             Linear("beta", 0.0, 4.0),
             Count("seed", 0, 2**16),
         )

@@ -10,7 +10,7 @@ from elbound.impl.noise import THREE_POINT
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Exact, Experiment, Situation, Steps
 from elbound.properties.sizes import sizes_of
-from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
+from elbound.properties.spaces import Choice, Configuration, Linear, Logarithmic, LogarithmicCount, Scalar, Space
 from elbound.theory.settings import SMOOTH_ON_BALL, STOPPED_LINEAR_VAE_RUN, UNBIASED
 from elbound.theory.symbols import (
     B,
@@ -53,11 +53,11 @@ class EdgeOfBall(Experiment):
     setting = STOPPED_LINEAR_VAE_RUN
     space = Space(
         (
-            Count("N", 4, 256),
+            LogarithmicCount("N", 4, 256),
             Logarithmic("r", 0.1, 3.0),
             Linear("beta", 0.0, 3.0),
-            Logarithmic("D", 0.2, 3.0),
-            Logarithmic("sigma_x2", 0.2, 3.0),
+            Logarithmic("D", 1e-3, 1e3, usual=(0.2, 3.0)),
+            Logarithmic("sigma_x2", 1e-3, 1e3, usual=(0.2, 3.0)),
             Logarithmic("LC", 0.05, 3.0),
             Choice("gain", (1.0, 0.01), usual=4),
         )

@@ -158,7 +158,7 @@ class EstimatorMeans(Experiment):
             bundled(),
             Count("K", 1, 3),
             Count("d", 1, 4),
-            Logarithmic("sigma_x2", 0.3, 3.0),
+            Logarithmic("sigma_x2", 1e-3, 1e3, usual=(0.3, 3.0)),
             Linear("scale", 0.1, 1.2),
             Logarithmic("Q/P", 0.75, 1.4),
             Linear("shift", 0.0, 1.0),

@@ -14,7 +14,7 @@ from elbound.impl.optimisers import Adam, Timing
 from elbound.properties.datasets import table
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
-from elbound.properties.spaces import Choice, Configuration, Count, Logarithmic, Scalar, Space
+from elbound.properties.spaces import Choice, Configuration, Count, Logarithmic, LogarithmicCount, Scalar, Space
 from elbound.theory.settings import ADAM_DRIFT
 from elbound.theory.symbols import beta_1, beta_2, drift, g_2, g_3, g_4, g_5, reg, rest, rest_past
 
@@ -86,11 +86,11 @@ class FrozenAdam(Experiment):
         (
             Choice("data", ("two-valued", "digits", "spiked")),
             Count("N", 3, 12),
-            Count("ones", 1, 10),
+            LogarithmicCount("ones", 1, 10),
             Choice("beta_1", (0.0, 0.5, 0.9, 0.99)),
             Logarithmic("1 - beta_2", 0.006, 0.9),
-            Logarithmic("reg", 0.05, 2.0),
-            Logarithmic("sigma_x2", 0.05, 5.0),
+            Logarithmic("reg", 1e-3, 1e3, usual=(0.05, 2.0)),
+            Logarithmic("sigma_x2", 1e-3, 1e3, usual=(0.05, 5.0)),
             Count("seed", 0, 2**16),
         )
     )

@@ -21,7 +21,7 @@ from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
 from elbound.properties.experiments.linear_vae_ball import norm_of, problem_of
 from elbound.properties.sizes import sizes_of
-from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
+from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, LogarithmicCount, Scalar, Space
 from elbound.theory import symbols
 from elbound.theory.settings import LINEAR_VAE_LEARNED_VARIANCE, LINEAR_VAE_OFFSETS
 from elbound.theory.symbols import D_max, beta, ell, lam, lam_1x, r, sigma_x2
@@ -69,12 +69,12 @@ def _shrunk(at: Parameters, region: Region, share: float) -> Parameters:
 AXES = (
     bundled(),
     Choice("point", ("random", "searched")),
-    Count("N", 5, 40),
+    LogarithmicCount("N", 5, 40),
     Count("d", 1, 4),
     Count("k", 1, 3),
-    Logarithmic("sigma_x2", 0.05, 5.0),
+    Logarithmic("sigma_x2", 1e-3, 1e3, usual=(0.05, 5.0)),
     Linear("beta", 0.05, 4.0),
-    Logarithmic("r", 0.05, 5.0),
+    Logarithmic("r", 1e-3, 1e3, usual=(0.05, 5.0)),
     Linear("share", 0.0, 1.0),
     Count("seed", 0, 2**16),
 )
@@ -90,7 +90,7 @@ class OffsetHessian(Experiment):
     title = "Hessians by automatic differentiation, offsets included, at searched points"
     setting = LINEAR_VAE_OFFSETS
     share = 0.5
-    space = Space((*AXES, Logarithmic("D", 0.05, 5.0), Linear("spread", 0.0, 2.0)))
+    space = Space((*AXES, Logarithmic("D", 1e-3, 1e3, usual=(0.05, 5.0)), Linear("spread", 0.0, 2.0)))
     _base: ClassVar[dict[str, Scalar]] = BASE | VARIANCES
     instances = {
         "searched, spiked, r = 4": _base | {"r": 4.0},

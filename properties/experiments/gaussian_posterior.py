@@ -7,7 +7,7 @@ from typing import Any
 from elbound.impl.importance import PosteriorPair
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
-from elbound.properties.spaces import Configuration, Count, Linear, Logarithmic, Space
+from elbound.properties.spaces import Configuration, Linear, Logarithmic, LogarithmicCount, Space
 from elbound.theory.settings import IWAE, WEIGHT_AWAY_FROM_ZERO, WEIGHT_BOUNDED, WEIGHT_VARIANCE
 from elbound.theory.symbols import K, chi2, gap, logged, ratio, shift2, w_max, w_min
 
@@ -29,7 +29,7 @@ class ExactGap(Experiment):
     share = 0.5
     space = Space(
         (
-            Count("K", 1, 4096),
+            LogarithmicCount("K", 1, 4096),
             Logarithmic("Q/P", 0.25, 4.0),
             Linear("shift", 0.0, 1.5),
             Logarithmic("P", 0.5, 20.0),
@@ -84,7 +84,7 @@ class NearPosterior(ExactGap):
     title = "quadrature oracle near the posterior"
     space = Space(
         (
-            Count("K", 16, 1100),
+            LogarithmicCount("K", 16, 1100),
             Logarithmic("Q/P", 0.75, 1.15),
             Linear("shift", 0.0, 0.5),
             Logarithmic("P", 0.5, 20.0),

@@ -14,7 +14,7 @@ from elbound.properties.datasets import table
 from elbound.properties.evidence.intervals import Interval, maximum
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
 from elbound.properties.experiments.wide_training import EPS, PRECISION, Start, TrainedPoint, at_rest, normals
-from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
+from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, LogarithmicCount, Scalar, Space
 from elbound.theory import settings, symbols
 
 ACTIVATIONS: dict[str, Activation] = {"ReLU": RELU, "erf": ERF}
@@ -31,7 +31,7 @@ class GaussianELBO(Experiment):
         (
             Choice("data", ("spherical", "digits")),
             Choice("activation", ("ReLU", "erf")),
-            Count("half m", 8, 64),
+            LogarithmicCount("half m", 8, 64),
             Count("N", 1, 5),
             Count("d", 1, 3),
             Count("p", 1, 6),

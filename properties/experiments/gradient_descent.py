@@ -11,7 +11,7 @@ from elbound.impl.noise import Stream, words
 from elbound.impl.piecewise import PiecewiseQuadratic, descend, zigzag
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Exact, Experiment, Situation, Steps
-from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
+from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, LogarithmicCount, Scalar, Space
 from elbound.theory.settings import GRADIENT_DESCENT_RUN, SMOOTH
 from elbound.theory.symbols import Delta, L, gamma, gamma_max, least_square, n
 
@@ -70,11 +70,11 @@ class GradientDescent(Experiment):
     space = Space(
         (
             Choice("kind", ("zigzag", "quadratic", "bent")),
-            Count("n", 1, 30),
+            LogarithmicCount("n", 1, 30),
             Linear("LC", 0.05, 2.2),
             Linear("decay", 0.0, 1.0),
-            Logarithmic("L", 0.1, 10.0),
-            Count("pieces", 1, 12),
+            Logarithmic("L", 1e-3, 1e3, usual=(0.1, 10.0)),
+            LogarithmicCount("pieces", 1, 12),
             Count("seed", 0, 2**16),
             Choice("curvature / L", (1.0, 2.0), usual=4),
         )

@@ -9,7 +9,7 @@ from elbound.impl.importance import RatioCurve
 from elbound.impl.importance_gradients import DECODER, DREG, PLAIN, STICKING, ScalarVAE, bound_slope
 from elbound.properties.evidence.intervals import Interval, maximum
 from elbound.properties.experiment import Context, Exact, Experiment, Series, Situation
-from elbound.properties.spaces import Configuration, Count, Linear, Logarithmic, Space
+from elbound.properties.spaces import Configuration, Linear, Logarithmic, LogarithmicCount, Space
 from elbound.theory import symbols
 from elbound.theory.settings import IWAE_AT_POSTERIOR, IWAE_GRADIENT
 from elbound.theory.symbols import (
@@ -61,7 +61,7 @@ class GradientMoments(Experiment):
     share = 0.3
     space = Space(
         (
-            Count("K", 1, 1024),
+            LogarithmicCount("K", 1, 1024),
             Logarithmic("Q/P", 0.7, 1.25),
             Linear("shift", 0.0, 0.6),
             Logarithmic("P", 1.2, 8.0),
@@ -122,7 +122,7 @@ class AtPosterior(Experiment):
     share = 0.3
     space = Space(
         (
-            Count("K", 1, 4096),
+            LogarithmicCount("K", 1, 4096),
             Logarithmic("P", 1.2, 8.0),
             Logarithmic("sigma_x2", 0.2, 2.0),
             Linear("x", -2.0, 2.0),

@@ -19,7 +19,7 @@ from elbound.properties.evidence.intervals import Interval
 from elbound.properties.evidence.spectrum import least_eigenvalue
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
 from elbound.properties.gaussian_plane import EPS, angular_mean, lattice_error, lattice_mean
-from elbound.properties.spaces import Choice, Configuration, Count, Scalar, Space
+from elbound.properties.spaces import Choice, Configuration, Count, LogarithmicCount, Scalar, Space
 from elbound.theory import settings, symbols
 
 # Enough to enclose singular sets below 1e-60; positive eigenvalues found here are above 1e-10.
@@ -147,7 +147,7 @@ class LimitSpectrum(Experiment):
             Choice("inputs", ("anywhere", "one norm", "two lines", "antipodal pairs", "digits")),
             Count("N", 1, 6),
             Count("eighths", 0, 12),
-            Count("more", 1, 8),
+            LogarithmicCount("more", 1, 8),
             Count("seed", 0, 2**16),
         )
     )

@@ -11,7 +11,7 @@ from elbound.properties.datasets import bundled, table
 from elbound.properties.evidence.intervals import Interval, maximum, sqrt
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
 from elbound.properties.sizes import sizes_of
-from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
+from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, LogarithmicCount, Scalar, Space
 from elbound.theory.settings import LINEAR_VAE_POINT
 from elbound.theory.symbols import D_max, V_norm, beta, code_norm, hessian, hessian_2r, lam, misfit, r, sigma_x2
 
@@ -71,14 +71,14 @@ class BallHessian(Experiment):
             bundled(),
             Choice("point", ("extremal", "random")),
             Choice("matched", (False, True)),
-            Count("N", 5, 40),
+            LogarithmicCount("N", 5, 40),
             Count("d", 1, 6),
             Count("k", 1, 3),
-            Logarithmic("sigma_x2", 0.05, 5.0),
+            Logarithmic("sigma_x2", 1e-3, 1e3, usual=(0.05, 5.0)),
             Linear("beta", 0.05, 4.0),
-            Logarithmic("D", 0.05, 5.0),
+            Logarithmic("D", 1e-3, 1e3, usual=(0.05, 5.0)),
             Linear("spread", 0.0, 2.0),
-            Logarithmic("r", 0.05, 5.0),
+            Logarithmic("r", 1e-3, 1e3, usual=(0.05, 5.0)),
             Linear("share", 0.0, 1.0),
             Count("seed", 0, 2**16),
         )

@@ -14,7 +14,7 @@ from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Exact, Experiment, Situation, Spectrum
 from elbound.properties.experiments.linear_vae_ball import problem_of
 from elbound.properties.sizes import sizes_of
-from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
+from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, LogarithmicCount, Scalar, Space
 from elbound.theory.settings import FIXED_VARIANCES, LEARNED_VARIANCES, LINEAR_VAE_LANDSCAPE
 from elbound.theory.symbols import D_i, F_argmin, F_found, beta, lam_i, least_curvature, sigma_x2
 
@@ -39,12 +39,12 @@ class Landscape(Experiment):
         (
             bundled(),
             Choice("variances", ("fixed", "learned")),
-            Count("N", 5, 40),
+            LogarithmicCount("N", 5, 40),
             Count("d", 1, 5),
             Count("k", 1, 4),
-            Logarithmic("sigma_x2", 0.05, 5.0),
+            Logarithmic("sigma_x2", 1e-3, 1e3, usual=(0.05, 5.0)),
             Linear("beta", -0.8, 4.0),
-            Logarithmic("D", 0.05, 5.0),
+            Logarithmic("D", 1e-3, 1e3, usual=(0.05, 5.0)),
             Linear("spread", 0.0, 2.0),
             Count("seed", 0, 2**16),
         )

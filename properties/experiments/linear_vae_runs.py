@@ -12,7 +12,7 @@ from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Everywhere
 from elbound.properties.experiments.linear_vae_ball import gaussian_weights, problem_of
 from elbound.properties.sizes import sizes_of
-from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
+from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, LogarithmicCount, Scalar, Space
 from elbound.theory.claim import Fact
 from elbound.theory.settings import UNBIASED
 from elbound.theory.symbols import D_max, beta, lam, r, sigma_x2
@@ -63,15 +63,15 @@ def run_space(steps: int, lowest: float, highest: float) -> Space:
             Count("N", 8, 40),
             Count("d", 1, 6),
             Count("k", 1, 3),
-            Count("B", 1, 8),
+            LogarithmicCount("B", 1, 8),
             Count("K", 1, 4),
             Count("n", 1, steps),
             Linear("LC", lowest, highest),
             Linear("norm", 0.1, 2.0),
             Linear("factor", 1.05, 2.0),
-            Logarithmic("sigma_x2", 0.1, 3.0),
+            Logarithmic("sigma_x2", 1e-3, 1e3, usual=(0.1, 3.0)),
             Linear("beta", 0.1, 4.0),
-            Logarithmic("D", 0.1, 3.0),
+            Logarithmic("D", 1e-3, 1e3, usual=(0.1, 3.0)),
             Linear("spread", 0.0, 2.0),
             Count("seed", 0, 2**16),
             Choice("gain", (1.0, 0.01), usual=4),

@@ -27,7 +27,7 @@ from elbound.impl.wide_training import NoisyTraining, WideTraining, curvature_bo
 from elbound.properties.evidence.intervals import Interval, maximum
 from elbound.properties.experiment import Context, Exact, Experiment, Sample, Situation
 from elbound.properties.experiments.wide_training import EPS, normals
-from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
+from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, LogarithmicCount, Scalar, Space
 from elbound.theory import settings, symbols
 
 OUTPUTS, INPUT_DIM = 2, 4
@@ -233,7 +233,7 @@ class NoisyStart(Experiment):
             Choice("activation", ("erf", "ReLU")),
             Count("N", 1, 4),
             Count("d", 1, 3),
-            Count("m", 1, 64),
+            LogarithmicCount("m", 1, 64),
             Linear("s_z", 0.1, 1.5),
             Linear("time", 0.1, 4.0),
             Count("seed", 0, 2**16),

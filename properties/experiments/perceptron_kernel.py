@@ -13,7 +13,7 @@ from elbound.impl.tangent_gram import layer_grams, output, tangent_gram
 from elbound.properties.datasets import table
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
-from elbound.properties.spaces import Choice, Configuration, Count, Scalar, Space
+from elbound.properties.spaces import Choice, Configuration, Count, LogarithmicCount, Scalar, Space
 from elbound.theory import settings, symbols
 
 EPS = 2.0**-53
@@ -90,8 +90,8 @@ class PerceptronKernel(Experiment):
             Choice("inputs", ("Gaussian", "digits")),
             Count("layers", 1, 5),
             Count("N", 1, 6),
-            Count("p", 1, 8),
-            Count("m", 1, 24),
+            LogarithmicCount("p", 1, 8),
+            LogarithmicCount("m", 1, 24),
             Count("d", 1, 3),
             Count("seed", 0, 2**16),
         )

@@ -13,7 +13,7 @@ from elbound.properties.evidence.intervals import Interval, sqrt
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
 from elbound.properties.experiments.linear_vae_ball import gaussian_weights, norm_of, problem_of
 from elbound.properties.sizes import sizes_of
-from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
+from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, LogarithmicCount, Scalar, Space
 from elbound.theory.settings import CLIPPED_LINEAR_VAE, RADIAL_CLIP
 from elbound.theory.symbols import D_max, G_r, bend_sup, beta, hessian_theta, lam, r, sigma_x2
 
@@ -102,14 +102,14 @@ class ClippedHessian(Experiment):
             bundled(),
             Choice("direction", ("extremal", "random")),
             Choice("matched", (False, True)),
-            Count("N", 5, 40),
+            LogarithmicCount("N", 5, 40),
             Count("d", 1, 6),
             Count("k", 1, 3),
-            Logarithmic("sigma_x2", 0.05, 5.0),
+            Logarithmic("sigma_x2", 1e-3, 1e3, usual=(0.05, 5.0)),
             Linear("beta", 0.05, 4.0),
-            Logarithmic("D", 0.05, 5.0),
+            Logarithmic("D", 1e-3, 1e3, usual=(0.05, 5.0)),
             Linear("spread", 0.0, 2.0),
-            Logarithmic("r", 0.05, 5.0),
+            Logarithmic("r", 1e-3, 1e3, usual=(0.05, 5.0)),
             Linear("reach", 0.0, 4.0),
             Count("seed", 0, 2**16),
         )

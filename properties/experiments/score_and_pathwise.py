@@ -45,11 +45,11 @@ class Quadratics(Experiment):
             bundled(),
             Count("d", 1, 6),
             Count("k", 1, 3),
-            Logarithmic("D", 0.05, 5.0),
+            Logarithmic("D", 1e-3, 1e3, usual=(0.05, 5.0)),
             Linear("mean", -3.0, 3.0),
             Linear("linear", 0.0, 2.0),
             Linear("quadratic", 0.0, 2.0),
-            Logarithmic("sigma_x2", 0.1, 3.0),
+            Logarithmic("sigma_x2", 1e-3, 1e3, usual=(0.1, 3.0)),
             Count("seed", 0, 2**16),
         )
     )

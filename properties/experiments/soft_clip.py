@@ -34,7 +34,13 @@ class SoftClipShape(Experiment):
     key = "smoothness/soft-clip"
     title = "suprema by ball arithmetic"
     setting = SOFT_CLIP
-    space = Space((Logarithmic("s", 0.1, 20.0), Logarithmic("T", 0.1, 20.0), Logarithmic("distance", 1e-3, 100.0)))
+    space = Space(
+        (
+            Logarithmic("s", 1e-3, 1e3, usual=(0.1, 20.0)),
+            Logarithmic("T", 1e-3, 1e3, usual=(0.1, 20.0)),
+            Logarithmic("distance", 1e-3, 100.0),
+        )
+    )
     instances = {
         "sT = 1": {"s": 1.0, "T": 1.0, "distance": 0.5},
         "sT = 4": {"s": 2.0, "T": 2.0, "distance": 0.5},

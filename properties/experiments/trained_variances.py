@@ -25,7 +25,7 @@ from elbound.properties.experiments.wide_training import (
     Start,
     at_rest,
 )
-from elbound.properties.spaces import Configuration, Count, Linear, Logarithmic, Scalar, Space
+from elbound.properties.spaces import Configuration, Linear, Logarithmic, LogarithmicCount, Scalar, Space
 from elbound.theory import settings, symbols
 
 
@@ -186,7 +186,7 @@ class TrainedVariances(Experiment):
     space = Space(
         (
             *(
-                Count("half m", 2, 64) if axis.name == "half m" else axis
+                LogarithmicCount("half m", 2, 64) if axis.name == "half m" else axis
                 for axis in NETWORK
                 if axis.name not in ("net", "z", "s_z")
             ),

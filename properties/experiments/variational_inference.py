@@ -15,7 +15,7 @@ from elbound.properties.datasets import bundled, table
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import At, Context, Everywhere, Experiment, Sample, Situation, Steps
 from elbound.properties.sizes import draws_of
-from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
+from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, LogarithmicCount, Scalar, Space
 from elbound.theory.settings import BBVI_RUN, SMOOTH, UNBIASED
 from elbound.theory.symbols import (
     C,
@@ -124,13 +124,13 @@ class InferenceRuns(Experiment):
             Count("k", 1, 2),
             Count("B", 1, 4),
             Count("K", 1, 3),
-            Count("n", 1, 60),
+            LogarithmicCount("n", 1, 60),
             Logarithmic("LC", 0.2, 3.0),
             Linear("start", 0.0, 2.0),
             Logarithmic("scale", 0.2, 2.0),
             Linear("centre", 0.0, 1.5),
             Linear("contrast", 0.0, 3.0),
-            Logarithmic("sigma_x2", 0.1, 3.0),
+            Logarithmic("sigma_x2", 1e-3, 1e3, usual=(0.1, 3.0)),
             Logarithmic("beta", 0.05, 5.0),
             Logarithmic("s", 0.5, 5.0),
             Linear("ell", 0.1, 1.0),

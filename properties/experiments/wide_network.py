@@ -12,7 +12,7 @@ from elbound.impl.noise import GAUSSIAN, Stream, words
 from elbound.impl.wide_network import neuron_outputs, tangent_entries, tangent_kernel
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Experiment, Sample, Situation
-from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
+from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, LogarithmicCount, Scalar, Space
 from elbound.theory import settings, symbols
 
 ACTIVATIONS: dict[str, Activation] = {"ReLU": RELU, "erf": ERF}
@@ -43,11 +43,11 @@ class KernelEntry(Experiment):
         (
             Choice("activation", ("ReLU", "erf")),
             Choice("inputs", ("two", "same")),
-            Count("m", 1, 128),
+            LogarithmicCount("m", 1, 128),
             Linear("s_z", 0.0, 2.0),
             Linear("angle", 0.0, 3.0),
-            Logarithmic("norm", 0.2, 4.0),
-            Logarithmic("other norm", 0.2, 4.0),
+            Logarithmic("norm", 1e-3, 1e3, usual=(0.2, 4.0)),
+            Logarithmic("other norm", 1e-3, 1e3, usual=(0.2, 4.0)),
         )
     )
     _two: ClassVar[dict[str, Scalar]] = {
@@ -199,9 +199,9 @@ class KernelMatrix(Experiment):
             Choice("activation", ("ReLU", "erf")),
             Count("N", 1, 6),
             Count("p", 1, 5),
-            Count("m", 1, 256),
+            LogarithmicCount("m", 1, 256),
             Linear("s_z", 0.0, 1.5),
-            Logarithmic("norm", 0.3, 3.0),
+            Logarithmic("norm", 1e-3, 1e3, usual=(0.3, 3.0)),
             Linear("delta", 0.05, 0.5),
             Linear("zeta", 0.05, 1.2),
             Count("seed", 0, 2**16),

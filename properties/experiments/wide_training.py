@@ -17,7 +17,7 @@ from elbound.impl.wide_training import Training, WideNetwork, curvature_bound, r
 from elbound.properties.datasets import table
 from elbound.properties.evidence.intervals import Interval, maximum
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
-from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, Scalar, Space
+from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, LogarithmicCount, Scalar, Space
 from elbound.theory import settings, symbols
 
 ACTIVATIONS: dict[str, Activation] = {"ReLU": RELU, "erf": ERF}
@@ -147,7 +147,7 @@ NETWORK = (
     Choice("data", ("spherical", "digits")),
     Choice("activation", ("ReLU", "erf")),
     Choice("twins", (False, True)),
-    Count("half m", 1, 16),
+    LogarithmicCount("half m", 1, 16),
     Count("N", 1, 5),
     Count("d", 1, 3),
     Count("p", 1, 6),
@@ -403,7 +403,8 @@ class Ridge(Experiment):
     share = 0.5
     space = Space(
         (
-            *(Count("half m", 2, 64) if axis.name == "half m" else axis for axis in NETWORK if axis.name != "net"),
+            LogarithmicCount("half m", 2, 64),
+            *(axis for axis in NETWORK if axis.name not in ("net", "half m")),
             Logarithmic("ridge", 0.05, 5.0),
             Logarithmic("residual", 0.1, 3.0),
         )
