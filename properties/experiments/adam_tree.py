@@ -116,9 +116,9 @@ class AdamTree(Experiment):
             Linear("share", 0.05, 0.95),
             Linear("start", -20.0, 20.0),
             Logarithmic("LC/reg", 0.1, 3.0),
-            Logarithmic("reg", 1e-3, 1e3, usual=(0.2, 10.0)),
+            Logarithmic("reg", 0.2, 10.0),
             Linear("beta_2", 0.0, 0.999),
-            Logarithmic("sigma_x2", 1e-3, 1e3, usual=(0.1, 5.0)),
+            Logarithmic("sigma_x2", 0.1, 5.0),
             Choice("gain", (1.0, 0.01), usual=4),
         )
     )

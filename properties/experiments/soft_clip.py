@@ -36,8 +36,8 @@ class SoftClipShape(Experiment):
     setting = SOFT_CLIP
     space = Space(
         (
-            Logarithmic("s", 1e-3, 1e3, usual=(0.1, 20.0)),
-            Logarithmic("T", 1e-3, 1e3, usual=(0.1, 20.0)),
+            Logarithmic("s", 0.1, 20.0),
+            Logarithmic("T", 0.1, 20.0),
             Logarithmic("distance", 1e-3, 100.0),
         )
     )

@@ -19,11 +19,10 @@ from elbound.properties.experiments.wide_training import (
     DIGITS,
     EPS,
     NETWORK,
-    NODES,
     PRECISION,
-    WEIGHTS,
     Start,
     at_rest,
+    segment,
 )
 from elbound.properties.spaces import Configuration, Linear, Logarithmic, LogarithmicCount, Scalar, Space
 from elbound.theory import settings, symbols
@@ -158,12 +157,26 @@ class _End:
         flow = KernelFlow.of(kernel, self.training.ridge)
         return float((flow.residual(self.residual.flatten()) - self._left.flatten()).norm())
 
+    def _deviations(self, W: Tensor) -> Tensor:
+        """Deviations of the preactivations [N, m] at some means and deviations of the weights."""
+        X = self.prior.start.X
+        return (X**2 @ W[:, X.shape[1] :].T ** 2).sqrt()
+
     @property
     def _drift(self) -> Tensor:
         """Jbar M J*^T less the prior's kernel, with Jbar the mean on the segment in (mu, sigma)."""
         prior, X = self.prior, self.prior.start.X
         moved, ratio = self.W - prior.weights, self._ratio
-        nodes = (prior.network.jacobian(prior.weights + t * moved, X) * w for t, w in zip(NODES, WEIGHTS, strict=True))
+        far, wide = (
+            (X @ moved[:, : X.shape[1]].T).abs().max(),
+            self._deviations(self.W) - self._deviations(prior.weights),
+        )
+        least = min(float(self._deviations(W).min()) for W in (prior.weights, self.W))
+        # Deviations that change count among the moves, in units of the least of them.
+        nodes = (
+            prior.network.jacobian(prior.weights + t * moved, X) * w
+            for t, w in segment(float(far + wide.abs().max()), least)
+        )
         average = torch.stack(list(nodes)).sum(0)
         steps = torch.cat((torch.ones_like(ratio), ratio / (1 + ratio)), dim=1)
         end = (prior.network.jacobian(self.W, X) * steps).flatten(1)

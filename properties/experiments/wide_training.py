@@ -468,8 +468,26 @@ def at_rest(left: float, allowed: float) -> float:
     return left
 
 
-# Gauss-Legendre nodes on [0, 1]: phi_s' is analytic, and between start and end a preactivation moves by little.
-NODES, WEIGHTS = (np.polynomial.legendre.leggauss(16)[0] + 1) / 2, np.polynomial.legendre.leggauss(16)[1] / 2
+LEGENDRE = np.polynomial.legendre.leggauss(16)
+
+
+def segment(reach: float, smoothing: float) -> tuple[tuple[float, float], ...]:
+    """Nodes and weights on [0, 1] for a mean over a segment on which preactivations move by at most `reach`.
+
+    Slopes averaged over noise of deviation s are entire functions of u / s. On a panel on which u / s moves by h = 4 at
+    most, sixteen Gauss-Legendre nodes miss their mean by h^32 (16!)^4 / (33 (32!)^3) times a 32nd derivative, at most
+    sqrt(32!) of such a slope: less than 1e-17.
+    """
+    panels = 1 + math.floor(reach / (4 * smoothing))
+    if panels > MOST_PANELS:
+        raise ValueError(f"preactivations move by {reach:.3g}, more than {MOST_PANELS} times {smoothing:.3g}")
+    nodes, weights = (LEGENDRE[0] + 1) / 2, LEGENDRE[1] / 2
+    places = ((np.arange(panels)[:, None] + nodes) / panels).flatten().tolist()
+    return tuple(zip(places, np.tile(weights / panels, panels).tolist(), strict=True))
+
+
+# A mean over a segment takes sixteen evaluations of the network for each.
+MOST_PANELS = 4096
 
 
 @dataclass(frozen=True)
@@ -579,20 +597,22 @@ class TrainedPoint:
     def mean_jacobian(self) -> float:
         """Operator norm of the Jacobian's mean on the segment from the start."""
         net, X, d = self.start.network, self.start.X, len(self.start.network.signs)
-        slopes = [
-            net.activation.smoothed_slope(X @ self._between(t).T, net.s) * w
-            for t, w in zip(NODES, WEIGHTS, strict=True)
-        ]
+        slopes = [net.activation.smoothed_slope(X @ self._between(t).T, net.s) * w for t, w in self._segment(X)]
         features = (torch.stack(slopes).sum(0)[:, None] * net.signs).flatten(0, 1)
         inner = (X @ X.T).repeat_interleave(d, 0).repeat_interleave(d, 1)
         return math.sqrt(float(torch.linalg.matrix_norm(inner * (features @ features.T) / len(self.W), 2)))
+
+    def _segment(self, X: Tensor) -> tuple[tuple[float, float], ...]:
+        moved = self.W - self.start.weights
+        reach = max(float((inputs @ moved.T).abs().max()) for inputs in (X, self.start.X))
+        return segment(reach, self.start.network.s)
 
     def _between(self, share: float) -> Tensor:
         return self.start.weights + share * (self.W - self.start.weights)
 
     def _mean_times_end(self, X: Tensor) -> Tensor:
         net, Y = self.start.network, self.start.X
-        parts = [w * net.kernel(self._between(t), X, self.W, Y) for t, w in zip(NODES, WEIGHTS, strict=True)]
+        parts = [w * net.kernel(self._between(t), X, self.W, Y) for t, w in self._segment(X)]
         return torch.stack(parts).sum(0)
 
 
