@@ -207,10 +207,11 @@ def _header(table: list[list[str]], lines: Sequence[int]) -> tuple[list[str], tu
         return first, ()
     corner = first[:1] == [""]
     counted = first[1:] if corner else first
-    if len(first) > 1 and _consecutive(counted):
+    plain = counted[:1] in (["0"], ["1"])
+    if len(first) > 1 and _consecutive(counted) and (plain or corner or len(counted) > 2):
         shown = f"line {lines[0]} ({_shown(counted)}) counts the columns"
         # Of two columns a datum may well say 0, 1; and a datum may well say 0.0, 1.0, 2.0 or 4, 5, 6.
-        if corner or (len(counted) > 2 and counted[0] in ("0", "1")):
+        if corner or (plain and len(counted) > 2):
             return first, (f"{shown}: taken for a header, not for a datum",)
         return [], (f"{shown}: kept as a datum; delete it if it is a header",)
     return [], ()
