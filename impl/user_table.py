@@ -201,19 +201,28 @@ def _cells(lines: Sequence[str], separator: str) -> list[tuple[int, list[str]]]:
 
 
 def _header(table: list[list[str]], lines: Sequence[int]) -> tuple[list[str], tuple[str, ...]]:
-    """The first row where it is a header: names alone, or whole numbers that count the columns."""
+    """The first row where it is a header: names alone, or whole numbers that count the columns; and what to ask."""
     first = table[0] if table else []
     if first and not any(_is_number(cell) or _DECIMAL_COMMA.fullmatch(cell) for cell in first):
         return first, ()
     corner = first[:1] == [""]
     counted = first[1:] if corner else first
-    if any(counted == [str(j + k) for j in range(len(counted))] for k in (0, 1)) and len(first) > 1:
+    plain = counted[:1] in (["0"], ["1"])
+    if len(first) > 1 and _consecutive(counted) and (plain or corner or len(counted) > 2):
         shown = f"line {lines[0]} ({_shown(counted)}) counts the columns"
-        # Of two columns a datum may well say 0, 1.
-        if len(counted) > 2 or corner:
+        # Of two columns a datum may well say 0, 1; and a datum may well say 0.0, 1.0, 2.0 or 4, 5, 6.
+        if corner or (plain and len(counted) > 2):
             return first, (f"{shown}: taken for a header, not for a datum",)
         return [], (f"{shown}: kept as a datum; delete it if it is a header",)
     return [], ()
+
+
+def _consecutive(cells: Sequence[str]) -> bool:
+    """Whether the cells are consecutive whole numbers, ascending."""
+    if not cells or not all(map(_is_number, cells)):
+        return False
+    numbers = [float(cell) for cell in cells]
+    return numbers[0].is_integer() and numbers == [numbers[0] + j for j in range(len(numbers))]
 
 
 def _refuse_decimal_pairs(table: list[list[str]], lines: Sequence[int], what: str) -> None:

@@ -230,3 +230,19 @@ def test_constant_columns_of_an_array_are_left_out_as_ranges(tmp_path: Path) -> 
 def test_rows_keep_their_lines_whatever_is_left_out_above_them(tmp_path: Path) -> None:
     data = read(written(tmp_path, "\n,0,1\n\n0,1,2\n1,3,5\n\n2,4,-1\n"))
     assert data.rows == (4, 5, 7)
+
+
+@pytest.mark.parametrize(
+    ("first", "rest", "note"),
+    [
+        ("0.0,1.0,2.0", "9,1,2\n8,3,5\n7,4,-1\n", "kept as a datum; delete it if it is a header"),
+        ("1990,1991,1992", "9,1,2\n8,3,5\n7,4,-1\n", "kept as a datum; delete it if it is a header"),
+        (",1990,1991", "5,1,2\n9,3,5\n6,4,-1\n", "taken for a"),
+        ("1,2.5,4", "9,1,2\n8,3,5\n7,4,-1\n", ""),
+    ],
+)
+def test_a_first_line_that_may_be_a_header_is_never_read_in_silence(
+    tmp_path: Path, first: str, rest: str, note: str
+) -> None:
+    notes = "; ".join(read(written(tmp_path, f"{first}\n{rest}")).notes)
+    assert note in notes if note else not notes
