@@ -46,6 +46,8 @@ class ExactGap(Experiment):
         "the posterior itself, K = 8": {"K": 8, "Q/P": 1.0, "shift": 0.0, "P": 2.0},
         "equal widths, other mean": {"K": 8, "Q/P": 1.0, "shift": 0.5, "P": 2.0},
         "Q/P = 1.8, K = 4": {"K": 4, "Q/P": 1.8, "shift": 0.5, "P": 2.0},
+        "large weights, seldom, K = 1": {"K": 1, "Q/P": 0.95, "shift": 0.7, "P": 2.0},
+        "very large weights, very seldom, K = 16": {"K": 16, "Q/P": 0.95, "shift": 1.5, "P": 2.0},
         "Q/P = 4": {"K": 64, "Q/P": 4.0, "shift": 0.0, "P": 2.0},
     }
     faults = {FEWER: "Q/P = 1.05, K = 8"}
@@ -94,6 +96,7 @@ class NearPosterior(ExactGap):
         "Q/P = 0.85, K = 64": {"K": 64, "Q/P": 0.85, "shift": 0.0, "P": 2.0},
         "Q/P = 0.85, K = 1024": {"K": 1024, "Q/P": 0.85, "shift": 0.0, "P": 2.0},
         "Q/P = 0.8, K = 64": {"K": 64, "Q/P": 0.8, "shift": 0.0, "P": 2.0},
+        "large weights, seldom": {"K": 16, "Q/P": 0.95, "shift": 0.5, "P": 2.0},
         "Q/P = 1.1, shift at the end": {"K": 64, "Q/P": 1.1, "shift": 0.4472, "P": 2.0},
         "Q/P = 1.1, shift at the end, K = 1024": {"K": 1024, "Q/P": 1.1, "shift": 0.4472, "P": 2.0},
     }

@@ -185,25 +185,27 @@ def test_without_rivals_there_is_no_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ratios", "changes", "loose", "vacuous"),
+    ("reaches", "changes", "loose", "vacuous"),
     [
         ([0.3, 0.1], {"error": 0.0}, True, False),
         ([0.3, 0.7], {"error": 0.0}, False, False),
-        ([0.49], {"error": 0.1, "right": 1.0, "left": 0.49}, False, False),
-        ([0.4], {"error": 0.02, "right": 1.0, "left": 0.4, "replicates": 256}, False, False),
-        ([0.3], {"error": 0.02, "right": 1.0, "left": 0.3, "replicates": 256}, True, False),
+        ([0.59], {"error": 0.1, "right": 1.0, "left": 0.49}, False, False),
+        ([0.52], {"error": 0.02, "right": 1.0, "left": 0.4, "replicates": 256}, False, False),
+        ([0.42], {"error": 0.02, "right": 1.0, "left": 0.3, "replicates": 256}, True, False),
         ([1e-7, 1e-9], {"error": 0.0}, False, True),
         ([0.9], {"vacuous": True}, False, True),
-        ([0.0], {"error": 0.0}, False, False),
+        ([0.0], {"error": 0.0}, False, True),
         ([None], {}, False, False),
         ([], {}, False, False),
     ],
 )
 def test_a_bound_is_loose_below_one_half_and_vacuous_below_a_millionth(
-    ratios: list[float | None], changes: dict[str, object], loose: bool, vacuous: bool
+    reaches: list[float | None], changes: dict[str, object], loose: bool, vacuous: bool
 ) -> None:
-    judged = [synthetic.row("mine", j, ratio=ratio, **changes) for j, ratio in enumerate(ratios)]
-    assert (is_loose(judged), is_vacuous(judged)) == (loose, vacuous)
+    # Reach has the measurement's error in the claim's favour; the ratio as written plays no part.
+    for ratio in (0.0, 0.1, 0.9):
+        judged = [synthetic.row("mine", j, reach=reach, ratio=ratio, **changes) for j, reach in enumerate(reaches)]
+        assert (is_loose(judged), is_vacuous(judged)) == (loose, vacuous)
 
 
 # Time limits
