@@ -34,7 +34,8 @@ def rivals_of(claim: Claim, experiment: Experiment) -> tuple[Rival, ...]:
         return ()
     found = []
     for x in catalogue():
-        if x.claim.relation.func is not claim.relation.func or x.claim.is_finding or x.claim.is_rate or not experiment.setting.serves(x.claim.setting):
+        comparable = x.claim.relation.func is claim.relation.func and not (x.claim.is_finding or x.claim.is_rate)
+        if not comparable or not experiment.setting.serves(x.claim.setting):
             continue
         if x.claim.left != 0:
             factor = claim.left / x.claim.left

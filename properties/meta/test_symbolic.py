@@ -138,6 +138,16 @@ def test_known_claims_with_the_same_left_side_and_direction_are_rivals() -> None
     assert not any(x.is_finding for x in (rival.claim for rival in rivals_of(claim, QUADRATURE)))
 
 
+def test_an_identity_is_no_rival_of_a_bound_on_its_left_side() -> None:
+    """Beside the exact value every bound that holds is looser."""
+    identities = [x for x in catalogue() if isinstance(x.claim.relation, Eq) and x.claim.left != 0]
+    assert identities
+    for known in identities:
+        serving = next(x for x in experiments() if x.setting.serves(known.claim.setting))
+        claim = Claim(known.claim.setting, Le(known.claim.left, known.claim.right + 1))
+        assert known.name not in {rival.name for rival in rivals_of(claim, serving)}
+
+
 def test_a_left_side_that_is_a_known_multiple_is_compared_after_rescaling() -> None:
     (rival,) = (
         x
