@@ -9,7 +9,7 @@ from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
 from elbound.properties.spaces import Configuration, Count, Linear, Logarithmic, Space
 from elbound.theory.settings import IWAE, WEIGHT_AWAY_FROM_ZERO, WEIGHT_BOUNDED, WEIGHT_VARIANCE
-from elbound.theory.symbols import K, chi2, gap, logged, ratio, shift2, w_max, w_min
+from elbound.theory.symbols import K, N, chi2, gap, k, logged, ratio, shift2, w_max, w_min
 
 FEWER = "one sample fewer"
 
@@ -61,7 +61,7 @@ class ExactGap(Experiment):
             WEIGHT_VARIANCE: math.isfinite(pair.chi2),
         }
         values = {K: float(configuration["K"]), chi2: pair.chi2, w_min: infimum, w_max: supremum}
-        values |= {ratio: float(configuration["Q/P"]), shift2: float(configuration["shift"]) ** 2}
+        values |= {N: 1, k: 1, ratio: float(configuration["Q/P"]), shift2: float(configuration["shift"]) ** 2}
         return Situation(values, frozenset(fact for fact, holds in facts.items() if holds), precision=1e-14)
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:

@@ -18,7 +18,7 @@ from elbound.properties.symbolic import Point, Question, impossible, order_of, s
 from elbound.reports.place import places_of
 from elbound.reports.row import Row
 from elbound.reports.summary import is_loose, is_vacuous
-from elbound.theory.catalogue import Listed
+from elbound.theory.catalogue import Listed, catalogue
 from elbound.theory.claim import Claim
 from elbound.theory.settings import IWAE, SGD_RUN, total
 from elbound.theory.symbols import C, Delta, K, L, a, chi2, gap, n, t, w_min
