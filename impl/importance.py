@@ -216,12 +216,15 @@ class GapCurve:
         self._nodes = np.arange(round(self.LEAST / self.STEP), int(greatest / self.STEP) + 2) * self.STEP
         self._tables = tuple(_tabulate(each, self._nodes) for each in laws)
         self._tail = law.tail
+        self._sure = law.tail == 0 and not law.log_weights.any()
 
     def __call__(self, importance_samples: int) -> Gap:
         """gap_K and its error. ValueError unless K >= 1."""
         K = importance_samples
         if K < 1:
             raise ValueError(f"importance_samples {K} must be at least 1")
+        if self._sure:
+            return Gap(0.0, 0.0)  # -log 1, since every weight is one
         terms = [np.exp(K * table.log_laplace) * -np.expm1(-K * table.excess) for table in self._tables]
         value = self.STEP * float(terms[0].sum())
         halved = 2 * self.STEP * float(terms[0][::2].sum())
@@ -444,7 +447,8 @@ def _gaussian_grid(pair: PosteriorPair) -> _Grid:
     log_weights = log_weight_at(z, ratio, shift)
     chances = step / sqrt(2 * pi) * np.exp(-(z**2) / 2)
     posterior = step / sqrt(2 * pi * ratio) * np.exp(-((z - shift) ** 2) / (2 * ratio))
-    tail = float(erfc(radius / sqrt(2)))
+    # Where the encoder is the posterior, the weight is one beyond the grid as well.
+    tail = float(erfc(radius / sqrt(2))) if log_weights.any() else 0.0
     coarse = _Law(log_weights[::2], 2 * chances[::2], 2 * posterior[::2], tail)
     return _Grid(z, (_Law(log_weights, chances, posterior, tail), coarse))
 

@@ -25,17 +25,17 @@ class Rival:
 
 
 def rivals_of(claim: Claim, experiment: Experiment) -> tuple[Rival, ...]:
-    """The catalogue's bounds in the same direction, and its equalities, on the same left side up to a known factor.
+    """The catalogue's bounds in the same direction on the same left side, up to a known factor.
 
-    The factor holds nothing that is measured, so that right sides are comparable configuration by configuration.
+    The factor holds nothing that is measured, so that right sides are comparable configuration by configuration. An
+    identity is no bound: beside the exact value every bound that holds would be looser everywhere.
     """
     if isinstance(claim.relation, Eq) or claim.is_rate:
         return ()
     found = []
     for x in catalogue():
-        relation = x.claim.relation
-        comparable = isinstance(relation, Eq) or relation.func is claim.relation.func
-        if not comparable or x.claim.is_finding or x.claim.is_rate or not experiment.setting.serves(x.claim.setting):
+        comparable = x.claim.relation.func is claim.relation.func and not (x.claim.is_finding or x.claim.is_rate)
+        if not comparable or not experiment.setting.serves(x.claim.setting):
             continue
         if x.claim.left != 0:
             factor = claim.left / x.claim.left

@@ -617,7 +617,7 @@ WEIGHT_VARIANCE = Fact("finite variance", "the normalised importance weight has 
 IWAE = Setting(
     "iwae",
     "the importance-weighted bound with K samples from a Gaussian encoder, Gaussian posterior",
-    parameters=(K, chi2, w_min, w_max, ratio, shift2),
+    parameters=(K, chi2, w_min, w_max, ratio, shift2, N, k),
     observables=(gap, logged),
     facts=(WEIGHT_BOUNDED, WEIGHT_AWAY_FROM_ZERO, WEIGHT_VARIANCE),
 )
@@ -677,7 +677,7 @@ TWO_INPUTS = Fact("two inputs", "the kernel entry is off the diagonal")
 TANGENT_ENTRY = Setting(
     "tangent-entry",
     "one entry of the tangent kernel of a noisy two-layer network at initialisation",
-    parameters=(m, s_z, g, x2, y2),
+    parameters=(N, m, p, s_z, g, x2, y2),
     observables=(k_fresh, k_shared, k_frozen, k_output, V_s),
     facts=(RELU, ERF, SAME_INPUT, TWO_INPUTS),
     random=True,
@@ -686,7 +686,7 @@ TANGENT_ENTRY = Setting(
 TANGENT_KERNEL = Setting(
     "tangent-kernel",
     "the tangent kernel of a noise-averaged two-layer network of width m at initialisation, N inputs",
-    parameters=(N, m, delta, zeta, phi_1, G_norm, theta_norm, lambda_0, V_0),
+    parameters=(N, m, p, delta, zeta, phi_1, G_norm, theta_norm, lambda_0, V_0),
     observables=(entry_deviation, operator_deviation, squared_deviation, least_eigenvalue),
     facts=(),
     random=True,
@@ -713,7 +713,7 @@ SINGLE_MODE = Fact("single mode", "the first residual is an eigenvector of the k
 LINEAR_RIDGE_FLOW = Setting(
     "linear-ridge-flow",
     "gradient flow with a ridge of a network linear in its weights",
-    parameters=(tau, ridge, theta_mode, least_eigenvalue),
+    parameters=(N, d, m, p, tau, ridge, theta_mode, least_eigenvalue),
     observables=(mode_residual, mode_limit, limit_distance),
     facts=(SINGLE_MODE,),
 )
@@ -749,7 +749,7 @@ AMORTISED = Setting(
 TRAINED_VARIANCES = Setting(
     "wide-variances",
     "a wide two-layer network with Gaussian weights, means and standard deviations trained with a KL term",
-    parameters=(d, m, s_w, ridge, least_eigenvalue, theta_sum, theta_sigma, phi_h),
+    parameters=(N, d, m, p, s_w, ridge, least_eigenvalue, theta_sum, theta_sigma, phi_h),
     observables=(
         *(krr_distance, krr_sum, krr_means, half_drift, residual_end, displacement),
         *(v_low, sigma_moved, sigma_pull, sigma_pulled),
@@ -816,7 +816,7 @@ NOISE_FLOOR = Setting(
 LITERAL_KL = Setting(
     "literal-kl",
     "a wide autoencoder at rest under the KL term to a standard normal latent, erf, orthogonal output signs",
-    parameters=(N, d, m, tr_S, b_kl, kappa_0, phi_1),
+    parameters=(N, d, m, p, tr_S, b_kl, kappa_0, phi_1),
     observables=(mean_gain, latent_mean2, residual_end, kernel_moved),
 )
 
@@ -856,7 +856,7 @@ ADAM_DRIFT = Setting(
 ADAM_RUN = Setting(
     "adam-run",
     "n steps C / sqrt(t) of Adam, regulariser inside the root, on an L-smooth objective with gradients bounded by R",
-    parameters=(n, C, L, Delta, p, R, beta_1, beta_2, reg),
+    parameters=(N, d, B, n, C, L, Delta, p, R, beta_1, beta_2, reg),
     observables=(a_m,),
     facts=(UNBIASED,),
     random=True,
@@ -869,7 +869,7 @@ ADAM_RUN = Setting(
 ADAM_CONSTANT_STEP = Setting(
     "adam-constant-step",
     "n steps alpha of Adam, second moment corrected, on an L-smooth objective with gradients bounded by R - reg",
-    parameters=(n, alpha, L, Delta, p, R, beta_1, beta_2, reg),
+    parameters=(N, d, B, n, alpha, L, Delta, p, R, beta_1, beta_2, reg),
     observables=(a,),
     facts=(UNBIASED,),
     random=True,
@@ -882,7 +882,7 @@ ADAM_CONSTANT_STEP = Setting(
 ADAM_PREDICTABLE_RUN = Setting(
     "adam-predictable-run",
     "n steps C / sqrt(t) of Adam without momentum, preconditioned by past gradients, on an L-smooth objective",
-    parameters=(n, C, L, Delta, R, beta_2, reg),
+    parameters=(d, B, n, C, L, Delta, p, R, beta_2, reg),
     observables=(a, sigma2, a_A, a_AA, sigma2_A, F),
     facts=(UNBIASED,),
     random=True,

@@ -24,7 +24,7 @@ from elbound.properties.experiment import Context, Everywhere, Experiment, Sampl
 from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, LogarithmicCount, Scalar, Space
 from elbound.theory.claim import Fact
 from elbound.theory.settings import ADAM_CONSTANT_STEP, ADAM_RUN, UNBIASED
-from elbound.theory.symbols import C, Delta, L, R, a, a_m, alpha, beta_1, beta_2, n, p, reg
+from elbound.theory.symbols import B, C, Delta, L, N, R, a, a_m, alpha, beta_1, beta_2, d, n, p, reg
 
 ROUNDING = 1e-9
 
@@ -175,11 +175,15 @@ class ClippedOffsetRun(Experiment):
         return Sample(draw, dict.fromkeys(self.setting.observables, held))
 
     def _values(self, problem: ClippedOffset, adam: Adam) -> dict[Any, float]:
+        count, dimension = problem.data.shape
         return {
+            N: count,
+            d: dimension,
+            B: problem.batch_size or count,
             n: problem.steps,
             L: problem.smoothness,
             Delta: problem.gap,
-            p: len(problem.centre),
+            p: dimension,
             beta_1: adam.beta_1,
             beta_2: adam.beta_2,
             reg: adam.regulariser,

@@ -18,7 +18,7 @@ from elbound.properties.evidence.intervals import Interval, maximum
 from elbound.properties.experiment import Context, Exact, Experiment, Situation, Steps
 from elbound.properties.spaces import Choice, Configuration, Linear, Logarithmic, LogarithmicCount, Scalar, Space
 from elbound.theory.settings import ADAM_PREDICTABLE_RUN, UNBIASED
-from elbound.theory.symbols import C, Delta, F, L, R, a, a_A, a_AA, beta_2, n, reg, sigma2, sigma2_A
+from elbound.theory.symbols import B, C, Delta, F, L, R, a, a_A, a_AA, beta_2, d, n, p, reg, sigma2, sigma2_A
 
 EPS = 2.0**-53
 
@@ -147,6 +147,7 @@ class AdamTree(Experiment):
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         problem = TreeProblem.of(configuration)
         values = {
+            **dict.fromkeys((d, B, p), 1),
             n: problem.steps,
             C: problem.adam.step_size,
             L: problem.curvature,

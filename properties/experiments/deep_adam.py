@@ -22,6 +22,7 @@ from elbound.properties.experiments.deep_layerwise import PASS, constants_of
 from elbound.properties.spaces import Configuration, Count, Linear, Logarithmic, Scalar, Space
 from elbound.theory.settings import DEEP_ADAM_PREDICTABLE_RUN, DEEP_ADAM_RUN
 from elbound.theory.symbols import (
+    B,
     C,
     Delta,
     F,
@@ -120,6 +121,8 @@ class DeepAdam:
     def situation(self) -> dict[Any, float]:
         run = self.run
         return {
+            B: run.sgd.batch_size,
+            p: run.problem.architecture.parameter_count,
             n: run.sgd.steps,
             C: self.adam.step_size,
             L: run.smoothness,
@@ -230,8 +233,7 @@ class DeepAdamMomentum(Experiment):
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         problem = DeepAdam.of(configuration, context, Timing.CURRENT)
-        more = {p: problem.run.problem.architecture.parameter_count, beta_1: problem.adam.beta_1}
-        return Situation({**problem.situation(), **more}, problem.run.facts, precision=4e-12)
+        return Situation({**problem.situation(), beta_1: problem.adam.beta_1}, problem.run.facts, precision=4e-12)
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         problem = DeepAdam.of(configuration, context, Timing.CURRENT)

@@ -9,7 +9,7 @@ from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
 from elbound.properties.spaces import Configuration, Linear, Logarithmic, LogarithmicCount, Space
 from elbound.theory.settings import IWAE, WEIGHT_AWAY_FROM_ZERO, WEIGHT_BOUNDED, WEIGHT_VARIANCE
-from elbound.theory.symbols import K, chi2, gap, logged, ratio, shift2, w_max, w_min
+from elbound.theory.symbols import K, N, chi2, gap, k, logged, ratio, shift2, w_max, w_min
 
 FEWER = "one sample fewer"
 
@@ -46,6 +46,8 @@ class ExactGap(Experiment):
         "the posterior itself, K = 8": {"K": 8, "Q/P": 1.0, "shift": 0.0, "P": 2.0},
         "equal widths, other mean": {"K": 8, "Q/P": 1.0, "shift": 0.5, "P": 2.0},
         "Q/P = 1.8, K = 4": {"K": 4, "Q/P": 1.8, "shift": 0.5, "P": 2.0},
+        "large weights, seldom, K = 1": {"K": 1, "Q/P": 0.95, "shift": 0.7, "P": 2.0},
+        "very large weights, very seldom, K = 16": {"K": 16, "Q/P": 0.95, "shift": 1.5, "P": 2.0},
         "Q/P = 4": {"K": 64, "Q/P": 4.0, "shift": 0.0, "P": 2.0},
     }
     faults = {FEWER: "Q/P = 1.05, K = 8"}
@@ -59,7 +61,7 @@ class ExactGap(Experiment):
             WEIGHT_VARIANCE: math.isfinite(pair.chi2),
         }
         values = {K: float(configuration["K"]), chi2: pair.chi2, w_min: infimum, w_max: supremum}
-        values |= {ratio: float(configuration["Q/P"]), shift2: float(configuration["shift"]) ** 2}
+        values |= {N: 1, k: 1, ratio: float(configuration["Q/P"]), shift2: float(configuration["shift"]) ** 2}
         return Situation(values, frozenset(fact for fact, holds in facts.items() if holds), precision=1e-14)
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
@@ -94,6 +96,7 @@ class NearPosterior(ExactGap):
         "Q/P = 0.85, K = 64": {"K": 64, "Q/P": 0.85, "shift": 0.0, "P": 2.0},
         "Q/P = 0.85, K = 1024": {"K": 1024, "Q/P": 0.85, "shift": 0.0, "P": 2.0},
         "Q/P = 0.8, K = 64": {"K": 64, "Q/P": 0.8, "shift": 0.0, "P": 2.0},
+        "large weights, seldom": {"K": 16, "Q/P": 0.95, "shift": 0.5, "P": 2.0},
         "Q/P = 1.1, shift at the end": {"K": 64, "Q/P": 1.1, "shift": 0.4472, "P": 2.0},
         "Q/P = 1.1, shift at the end, K = 1024": {"K": 1024, "Q/P": 1.1, "shift": 0.4472, "P": 2.0},
     }

@@ -23,6 +23,7 @@ from elbound.theory.symbols import (
     latent_mean2,
     m,
     mean_gain,
+    p,
     phi_1,
     residual_end,
     tr_S,
@@ -76,8 +77,9 @@ class LiteralKL(Experiment):
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         c: Any = configuration
         slope, X = ERF.slope_bound(c["s_z"]), _inputs(configuration, context)
-        sizes = {N: X.shape[0], d: X.shape[1], m: c["m"], tr_S: float(X.square().sum(1).mean())}
-        return Situation({**sizes, b_kl: c["b"], phi_1: slope, kappa_0: slope**2})
+        sizes = {N: X.shape[0], d: X.shape[1], m: c["m"], p: c["m"] * X.shape[1]}
+        squares = float(X.square().sum(1).mean())
+        return Situation({**sizes, tr_S: squares, b_kl: c["b"], phi_1: slope, kappa_0: slope**2})
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
         widest = int(configuration["m"])

@@ -232,8 +232,10 @@ class TrainedVariances(Experiment):
         least, *_ = torch.linalg.eigvalsh(mean + deviation / 2).tolist()
         top = float(torch.linalg.matrix_norm(mean + deviation, 2))
         values: dict[Any, float] = {
+            symbols.N: len(prior.start.X),
             symbols.d: len(prior.network.signs),
             symbols.m: len(prior.start.weights),
+            symbols.p: prior.weights.numel(),
             symbols.s_w: prior.s,
             symbols.ridge: float(c["ridge"]),
             # Less the eigensolver's error, so that no bound is too small by rounding.

@@ -75,7 +75,9 @@ class KernelEntry(Experiment):
         X = inputs_of(configuration)
         gram = X @ X.T
         values = {
+            symbols.N: len(X),
             symbols.m: int(configuration["m"]),
+            symbols.p: int(configuration["m"]) * X.shape[1],
             symbols.s_z: float(configuration["s_z"]),
             symbols.g: float(gram[0, -1]),
             symbols.x2: float(gram[0, 0]),
@@ -232,6 +234,7 @@ class KernelMatrix(Experiment):
         values = {
             symbols.N: len(net.X),
             symbols.m: net.width,
+            symbols.p: net.width * net.X.shape[1],
             symbols.delta: float(configuration["delta"]),
             symbols.zeta: float(configuration["zeta"]),
             symbols.phi_1: net.activation.slope_bound(net.s),

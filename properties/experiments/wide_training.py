@@ -360,6 +360,10 @@ class LinearRidgeFlow(Experiment):
         start, c = Start.of(configuration, context), dict(configuration)
         mode = start.eigenvalue(str(c["target"]))
         values = {
+            symbols.N: len(start.X),
+            symbols.d: len(start.network.signs),
+            symbols.m: len(start.weights),
+            symbols.p: start.weights.numel(),
             symbols.tau: float(c["lifetimes"]) / (mode + float(c["ridge"])),
             symbols.ridge: float(c["ridge"]),
             symbols.theta_mode: mode,

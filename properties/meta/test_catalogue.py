@@ -265,6 +265,12 @@ MODELS = {
     "N k B K sigma_x2 beta": "bbvi-run",
     "K sigma_x2": "iwae-gradient iwae-at-posterior",
     "N K sigma_x2": "iwae-point iwae-noise clipped-iwae-run",
+    "N k K": "iwae",
+    "N m p": "tangent-entry tangent-kernel",
+    "N d m p": "linear-ridge-flow wide-variances literal-kl",
+    "N d B n p": "adam-run adam-constant-step",
+    "d B n p": "adam-predictable-run",
+    f"{LINEAR} B p": "deep-gaussian-vae-adam-run deep-gaussian-vae-adam-predictable-run",
     "N d m": "wide-step wide-flow wide-ridge wide-ridge-flow wide-amortised linearisation noise-protocol noisy-start"
     " noisy-loss noise-floor widths gaussian-weights perceptron-kernel",
 }

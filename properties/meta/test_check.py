@@ -27,10 +27,11 @@ LIMIT = 4
 IWAE = """
 from sympy import Integer, Le, Symbol, log, sqrt
 from elbound.theory.claim import Claim, Setting
+from elbound.theory.evaluate import LogGap
 from elbound.theory.settings import IWAE, WEIGHT_AWAY_FROM_ZERO, WEIGHT_VARIANCE
 from elbound.theory.symbols import K, chi2, d, gap, w_min
 GIVEN = (WEIGHT_AWAY_FROM_ZERO, WEIGHT_VARIANCE)
-first = (w_min - 1 - log(w_min)) / (w_min - 1) ** 2 * chi2 / K
+first = LogGap(w_min) * chi2 / K
 """
 DESCENT = """
 from sympy import Le
@@ -58,6 +59,7 @@ BROKEN = (
 GOOD = Claim(IWAE, Le(gap[K], 2 * first), assuming=GIVEN)
 LETTER = Claim(IWAE, Le(gap[K], d))
 USES = LETTER.right
+QUOTIENT = Claim(IWAE, Le(gap[K], LogGap.quotient(w_min) * chi2 / K), assuming=GIVEN)
 NUMBER = Claim(IWAE, Le(gap[K], (chi2 + log(w_min)) / (w_min - w_min * 1.0)), assuming=GIVEN)
 NEGATIVE = Claim(IWAE, Le(gap[K], -1 - chi2 / K), assuming=GIVEN)
 COMPLEX = Claim(IWAE, Le(gap[K], sqrt(chi2 - 10**9)), assuming=GIVEN)
@@ -235,7 +237,11 @@ def test_a_bound_is_placed_among_the_known_ones_with_a_plot_of_both(checks: Chec
     (same,), (looser,) = (checks.claims(name)[name]["place"] for name in ("right", "loose"))
     assert same["claim"] == looser["claim"] == "importance/two-sided-gap/upper"
     assert (same["word"], same["tighter"], same["looser"]) == ("the same", 0, 0)
-    assert (looser["word"], looser["tighter"], looser["looser"]) == ("dominated: looser everywhere", 0, 1)
+    # Where the encoder is the posterior both bounds are zero; everywhere else one is five times the other.
+    bounds = [row.right for row in checks.rows("loose") if row.judged and not row.version]
+    assert 0 < bounds.count(0.0) < len(bounds) == looser["configurations"]
+    assert (looser["word"], looser["tighter"]) == ("dominated: nowhere tighter", 0)
+    assert looser["looser"] == pytest.approx(1 - bounds.count(0.0) / len(bounds), rel=1e-12)
     assert same["configurations"] == sum(checks.claims("right")["right"]["configurations"][v] for v in ("supported",))
     page = (checks.folder / "out-loose" / "index.html").read_text()
     assert "This bound against that of importance/two-sided-gap/upper" in page
@@ -280,6 +286,18 @@ def test_a_bound_without_a_value_is_an_error_that_names_file_and_line(checks: Ch
     told = [told for told in checks.said("broken").stdout.splitlines() if told.startswith(f"error: broken/{part} ")]
     assert len(told) == 1
     assert where in told[0]
+
+
+def test_a_bound_that_is_a_quotient_of_zeros_somewhere_is_an_error_there_and_judged_elsewhere(checks: Checks) -> None:
+    """The weights' infimum is one where the encoder is the posterior, and nowhere else."""
+    rows = [row for row in checks.rows("broken") if row.claim == "broken/quotient" and row.judged]
+    failed = [row for row in checks.rows("broken") if row.claim == "broken/quotient" and row.verdict is Verdict.ERROR]
+    assert failed
+    assert {(row.configuration["Q/P"], row.configuration["shift"]) for row in failed} == {(1.0, 0.0)}
+    assert all("the right side is anything between -inf and inf: not a number" in row.reason for row in failed)
+    assert rows
+    assert all(row.parameters["w_min"] < 1 for row in rows)
+    assert {row.verdict for row in rows} == {Verdict.SUPPORTED}
 
 
 def test_no_row_holds_a_nan(checks: Checks) -> None:

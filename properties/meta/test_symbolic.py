@@ -18,7 +18,7 @@ from elbound.properties.symbolic import Point, Question, impossible, order_of, s
 from elbound.reports.place import places_of
 from elbound.reports.row import Row
 from elbound.reports.summary import is_loose, is_vacuous
-from elbound.theory.catalogue import Listed
+from elbound.theory.catalogue import Listed, catalogue
 from elbound.theory.claim import Claim
 from elbound.theory.settings import IWAE, SGD_RUN, total
 from elbound.theory.symbols import C, Delta, K, L, a, chi2, gap, n, t, w_min
@@ -138,6 +138,16 @@ def test_known_claims_with_the_same_left_side_and_direction_are_rivals() -> None
     assert not any(x.is_finding for x in (rival.claim for rival in rivals_of(claim, QUADRATURE)))
 
 
+def test_an_identity_is_no_rival_of_a_bound_on_its_left_side() -> None:
+    """Beside the exact value every bound that holds is looser."""
+    identities = [x for x in catalogue() if isinstance(x.claim.relation, Eq) and x.claim.left != 0]
+    assert identities
+    for known in identities:
+        serving = next(x for x in experiments() if x.setting.serves(known.claim.setting))
+        claim = Claim(known.claim.setting, Le(known.claim.left, known.claim.right + 1))
+        assert known.name not in {rival.name for rival in rivals_of(claim, serving)}
+
+
 def test_a_left_side_that_is_a_known_multiple_is_compared_after_rescaling() -> None:
     (rival,) = (
         x
@@ -185,25 +195,27 @@ def test_without_rivals_there_is_no_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ratios", "changes", "loose", "vacuous"),
+    ("reaches", "changes", "loose", "vacuous"),
     [
         ([0.3, 0.1], {"error": 0.0}, True, False),
         ([0.3, 0.7], {"error": 0.0}, False, False),
-        ([0.49], {"error": 0.1, "right": 1.0, "left": 0.49}, False, False),
-        ([0.4], {"error": 0.02, "right": 1.0, "left": 0.4, "replicates": 256}, False, False),
-        ([0.3], {"error": 0.02, "right": 1.0, "left": 0.3, "replicates": 256}, True, False),
+        ([0.59], {"error": 0.1, "right": 1.0, "left": 0.49}, False, False),
+        ([0.52], {"error": 0.02, "right": 1.0, "left": 0.4, "replicates": 256}, False, False),
+        ([0.42], {"error": 0.02, "right": 1.0, "left": 0.3, "replicates": 256}, True, False),
         ([1e-7, 1e-9], {"error": 0.0}, False, True),
         ([0.9], {"vacuous": True}, False, True),
-        ([0.0], {"error": 0.0}, False, False),
+        ([0.0], {"error": 0.0}, False, True),
         ([None], {}, False, False),
         ([], {}, False, False),
     ],
 )
 def test_a_bound_is_loose_below_one_half_and_vacuous_below_a_millionth(
-    ratios: list[float | None], changes: dict[str, object], loose: bool, vacuous: bool
+    reaches: list[float | None], changes: dict[str, object], loose: bool, vacuous: bool
 ) -> None:
-    judged = [synthetic.row("mine", j, ratio=ratio, **changes) for j, ratio in enumerate(ratios)]
-    assert (is_loose(judged), is_vacuous(judged)) == (loose, vacuous)
+    # Reach has the measurement's error in the claim's favour; the ratio as written plays no part.
+    for ratio in (0.0, 0.1, 0.9):
+        judged = [synthetic.row("mine", j, reach=reach, ratio=ratio, **changes) for j, reach in enumerate(reaches)]
+        assert (is_loose(judged), is_vacuous(judged)) == (loose, vacuous)
 
 
 # Time limits

@@ -12,9 +12,11 @@ from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Exact, Sample, Situation
 from elbound.properties.judgement import Judgement
+from elbound.properties.meta import synthetic
 from elbound.properties.terms import LARGEST, excess_terms, indicators_of, magnitude
 from elbound.properties.trial import Trial
 from elbound.reports.row import Verdict
+from elbound.reports.summary import is_loose
 from elbound.theory.claim import Claim, Setting
 from elbound.theory.evaluate import Exceeds
 from elbound.theory.symbols import n, t
@@ -138,6 +140,24 @@ def test_noise_of_the_right_side_does_not_hide_that_a_bound_is_empty() -> None:
         # The mean of 256 draws is known to six times 1 / 32 of its size.
         assert reach is not None
         assert 1e-7 < reach < 2e-7
+
+
+@pytest.mark.parametrize(
+    ("measurement", "setting", "loose"),
+    [
+        (measured({gap: 0.49}), STILL, True),
+        (measured({gap: 0.49}, 0.1), STILL, False),
+        # 256 draws know a mean to a sixteenth of their deviation: six times that is 0.15 and 0.12 here.
+        (gaussian(0.4, 0.4), MOVING, False),
+        (gaussian(0.3, 0.32), MOVING, True),
+    ],
+    ids=["exact", "exact, with an error", "sampled, near", "sampled, far"],
+)
+def test_a_bound_is_not_loose_where_the_error_leaves_room_for_one_half(
+    measurement: Any, setting: Setting, loose: bool
+) -> None:
+    _, reach = on(Le(gap, 1), measurement, setting)
+    assert is_loose([synthetic.row("a", reach=reach)]) == loose
 
 
 # Unbounded samples
