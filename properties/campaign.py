@@ -6,6 +6,7 @@ the brief alone, those climbs also of the rows before them, so it can run in any
 
 import contextlib
 import itertools
+import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -40,6 +41,7 @@ from elbound.properties.survivors import Name, Target, in_turn, targets_of
 from elbound.properties.terms import indicators_of
 from elbound.properties.trial import Trial, failed
 from elbound.properties.twice import difference, elsewhere, seen_in
+from elbound.reports.document import tagged
 from elbound.reports.row import CONTRADICTED, JUDGED, LADDER, UNDECIDED, Row, Verdict
 from elbound.theory.catalogue import Listed
 from elbound.theory.claim import Claim
@@ -107,6 +109,11 @@ def able(brief: Brief, task: Task) -> bool:
 def fault_of(experiment: Experiment, fault: str) -> str:
     """What a planted fault that took too long is called in a brief."""
     return f"fault {fault} of {experiment.key}"
+
+
+def place_of(experiment: str, configuration: Configuration) -> str:
+    """What a configuration at which an experiment ended its process is called in a brief."""
+    return f"configuration {json.dumps(tagged(configuration), sort_keys=True)} of {experiment}"
 
 
 def climbs_of(brief: Brief, rows: Callable[[str], Iterable[Row]]) -> list[Task]:
@@ -375,7 +382,7 @@ class Bench:
     ) -> Iterator[tuple[Listed, str, Judgement]]:
         """What one measurement says of mutants that are judged there."""
         claims = [x for x in self.docket.trying(self.experiment) if any(x is one for one, _ in asked)]
-        if not claims or situation is None:
+        if not claims or situation is None or self._left_out(configuration):
             return
         try:
             with self._watched(configuration, "adversary"):
@@ -445,6 +452,8 @@ class Bench:
         drawn: bool = False,
     ) -> dict[str, Row]:
         """The rows of the claims at a configuration; with the curves of both sides where they shall be drawn."""
+        if self._left_out(configuration):
+            return {}
         started = time.perf_counter()
         try:
             with self._watched(configuration, origin):
@@ -469,6 +478,10 @@ class Bench:
                     met = judgement.verdict is not Verdict.ASSUMPTION_NOT_MET
                     self._try_versions(trial, listed, configuration, origin, met=met)
         return rows
+
+    def _left_out(self, configuration: Configuration) -> bool:
+        """Whether measuring at a configuration ended a process before: its error rows are written already."""
+        return bool(self.brief.without) and place_of(self.experiment.key, configuration) in self.brief.without
 
     def _watched(
         self, configuration: Configuration, origin: str, listed: Listed | None = None, fault: str = ""

@@ -50,9 +50,9 @@ class Brief:
     """What to judge and how; small, and the same in every process.
 
     `patterns` select claims by name (shell wildcards); `file` is a user's own Python file, whose claims are judged
-    instead of the catalogue's, without the statements at the lines `skipped`,
-    each with what is wrong with it. `limit` is how many seconds one claim or
-    one measurement may take at one configuration; `without` names what took longer, as "claim ..." or "experiment ...".
+    instead of the catalogue's, without the statements at the lines `skipped`, each with what is wrong with it. `limit`
+    is how many seconds one claim or one measurement may take at one configuration; `without` names what took longer or
+    ended its process, as "claim ...", "experiment ..." or "configuration ...".
     """
 
     profile: str = "default"

@@ -16,7 +16,7 @@ import numpy as np
 from rich.console import Console
 
 from elbound.impl.user_table import UserData
-from elbound.properties.campaign import Outcome, Task, able, climbs_of, run_task, tasks_of
+from elbound.properties.campaign import Outcome, Task, able, climbs_of, place_of, run_task, tasks_of
 from elbound.properties.datasets import takes_data
 from elbound.properties.docket import PROFILES, BadInput, Brief, analysis_of, docket_of, papers
 from elbound.properties.evidence.boundary import campaign
@@ -35,6 +35,8 @@ from elbound.reports.table import Progress, show
 BOUNDARY_CLAIMS = 1_000
 # The kind of the entry in a ledger that stands for work which ended its process.
 STOPPED = "stopped"
+# Each costs a process and what its task had done; an experiment that goes on so is no experiment.
+MOST_DEATHS = 3
 # Seconds for all questions on one claim, each of which stops by itself after two.
 PATIENCE = 180.0
 
@@ -106,8 +108,9 @@ def crew_of(brief: Brief, count: int) -> Crew:
 def judging(brief: Brief, tasks: Sequence[Task], count: int) -> Generator[Outcome]:
     """The outcomes as they come, from worker processes.
 
-    A claim, experiment or planted fault that ended its process, by taking too long or otherwise, becomes error rows and
-    is left out from there on: its task begins again without it, those of other workers go on.
+    A claim, experiment or planted fault that took too long, or ended its process otherwise, becomes error rows and is
+    left out from there on; of an experiment that ended it otherwise one configuration, up to MOST_DEATHS of them. Its
+    task begins again without it, those of other workers go on.
     """
     waiting = deque(tasks)
     if not waiting:
@@ -122,11 +125,20 @@ def judging(brief: Brief, tasks: Sequence[Task], count: int) -> Generator[Outcom
                 yield answer
                 continue
             stopped = answer.stopped or _somewhere_in(brief, task)
-            name = stopped.piece["stopped"]
+            name = _left_out(stopped, brief.without)
             if name not in brief.without:  # another worker may have met it before it was left out
                 brief = replace(brief, without=(*brief.without, name))
                 yield Outcome(Task(name, STOPPED), rows_of(stopped, answer.how, brief), 0, 0)
             waiting = deque(x for x in (task, *waiting) if able(brief, x))
+
+
+def _left_out(stopped: Stopped, without: Sequence[str]) -> str:
+    """What is left out after it ended its process: one configuration, but the whole experiment from the third on."""
+    name, experiment = str(stopped.piece["stopped"]), str(stopped.piece["experiment"])
+    place = place_of(experiment, stopped.piece["configuration"])
+    alike = [x for x in without if x.startswith("configuration ") and x.endswith(f" of {experiment}")]
+    one = name == f"experiment {experiment}" and not stopped.timed_out and stopped.piece["configuration"]
+    return place if one and len(alike) < MOST_DEATHS - 1 else name
 
 
 def _somewhere_in(brief: Brief, task: Task) -> Stopped:

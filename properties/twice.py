@@ -33,14 +33,14 @@ def seen_in(trial: Trial, claims: Sequence[Listed]) -> Seen:
     found["which facts hold"] = repr(sorted(map(str, at.facts)))
     for listed in claims:
         if trial.measurement is not None and not listed.claim.broken_assumption(at.values, at.facts):
-            with contextlib.suppress(Exception):  # whatever stands in the way is said where the claim is judged
+            with contextlib.suppress(Exception, SystemExit):  # whatever stands in the way is said where the claim is judged
                 found[f"a side of {listed.name}"] = repr(trial.sides(listed.claim))
     return found
 
 
 def difference(first: Seen, second: Seen) -> str:
     """The first thing that differs, in words; empty where nothing does."""
-    return next((name for name in first.keys() | second.keys() if first.get(name) != second.get(name)), "")
+    return next((name for name in {**first, **second} if first.get(name) != second.get(name)), "")
 
 
 def elsewhere(brief: Brief, experiment: Experiment, configuration: Configuration) -> Seen | None:

@@ -9,6 +9,7 @@ import pytest
 
 from elbound.properties.cli import main
 from elbound.properties.meta.own_squares import SQUARES
+from elbound.properties.run import MOST_DEATHS
 from elbound.reports.ledger import Ledger
 from elbound.reports.row import Row, Verdict
 
@@ -42,6 +43,10 @@ SITUATION = """
 """
 # Only where x is large, which the named instance is not.
 SELDOM = MEASURE.replace("{end}", "if configuration['x'] > 0.7:\n            {end}")
+# At one named instance alone.
+ONCE = 'instances = {"a half": {"x": 0.5}, "two thirds": {"x": 2 / 3}}' + MEASURE.replace(
+    "{end}", "if configuration['x'] == 2 / 3:\n            {end}"
+)
 TWO = """
 
 class EndsToo(Squares):
@@ -110,6 +115,7 @@ SOURCES = {
     **{f"measure {how}": body(MEASURE, end) for how, end in END.items()},
     "situation": body(SITUATION, END["exit status 3"]),
     "seldom": body(SELDOM, END["exit status 3"]),
+    "once": body(ONCE.replace("{", "{{").replace("}", "}}").replace("{{end}}", "{end}"), END["SIGKILL"]),
     "two": body(MEASURE, END["SIGSEGV"]) + TWO,
     "curve": HEADER + CURVE,
     "draw": HEADER + DRAW,
@@ -188,13 +194,16 @@ def test_a_measurement_that_ends_its_process_is_one_line_with_its_configuration_
     said, errors = checks.said(name), checks.errors(name, "own/ends")
     assert said.code == 2, said
     assert "Traceback" not in said.out + said.err
-    (reason,) = {row.reason for row in errors}
-    assert how in reason
-    assert "experiment own/ends at x = " in reason
-    assert " ".join(said.out.split()).count(" ".join(reason.split())) == 1
+    reasons = {row.reason for row in errors}
+    # Every configuration ends the process: three are tried, each named, and the experiment is left out.
+    assert len(reasons) == MOST_DEATHS
+    for reason in reasons:
+        assert how in reason
+        assert "experiment own/ends at x = " in reason
+    assert sum(" ".join(said.out.split()).count(" ".join(reason.split())) for reason in reasons) >= 1
     assert judged(checks, name) >= 20
     if how == "SIGSEGV":
-        assert f"mine.py:{checks.line(name, 'ctypes')}" in reason
+        assert all(f"mine.py:{checks.line(name, 'ctypes')}" in reason for reason in reasons)
 
 
 def test_sys_exit_is_a_failure_of_the_one_measurement(checks: Checks) -> None:
@@ -209,30 +218,41 @@ def test_sys_exit_is_a_failure_of_the_one_measurement(checks: Checks) -> None:
 
 
 def test_whatever_else_a_measurement_raises_is_told_as_well(checks: Checks) -> None:
-    (error,) = checks.errors("other", "own/ends")
+    error, *_ = checks.errors("other", "own/ends")
     assert "BaseException: of its own, during experiment own/ends at x = " in error.reason
     assert (checks.said("other").code, judged(checks, "other") >= 20) == (2, True)
 
 
 def test_a_situation_that_ends_its_process_names_its_configuration(checks: Checks) -> None:
-    (error,) = checks.errors("situation", "own/ends")
+    error, *_ = checks.errors("situation", "own/ends")
     assert "exit status 3, during experiment own/ends at x = " in error.reason
     assert judged(checks, "situation") >= 20
 
 
+def test_where_one_configuration_ends_the_process_the_others_of_its_experiment_are_judged(checks: Checks) -> None:
+    (error,) = checks.errors("once", "own/ends")
+    assert error.configuration == {"x": 2 / 3}
+    assert "SIGKILL, during experiment own/ends at x = 0.66" in error.reason
+    assert checks.said("once").code == 2
+    assert judged(checks, "once", "own/ends") >= 20
+
+
 def test_what_ends_the_process_at_a_few_configurations_alone_is_named_by_one_of_them(checks: Checks) -> None:
-    (error,) = checks.errors("seldom", "own/ends")
-    assert error.configuration["x"] > 0.7  # type: ignore[operator]
-    assert f"at x = {error.configuration['x']}" in error.reason
+    errors = checks.errors("seldom", "own/ends")
+    assert 1 <= len(errors) <= MOST_DEATHS
+    for error in errors:
+        assert error.configuration["x"] > 0.7  # type: ignore[operator]
+        assert f"at x = {error.configuration['x']}" in error.reason
     # What was finished before stays: the named instance lies elsewhere.
     assert judged(checks, "seldom", "own/ends") >= 1
 
 
 def test_two_experiments_that_end_their_processes_are_both_named(checks: Checks) -> None:
     assert checks.said("two").code == 2
-    (first,), (second,) = checks.errors("two", "own/ends"), checks.errors("two", "own/ends-too")
-    assert "SIGSEGV" in first.reason
-    assert "exit status 4" in second.reason
+    for key, how in (("own/ends", "SIGSEGV"), ("own/ends-too", "exit status 4")):
+        errors = checks.errors("two", key)
+        assert len(errors) == MOST_DEATHS
+        assert all(how in x.reason for x in errors)
     assert judged(checks, "two") >= 20
 
 

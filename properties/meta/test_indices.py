@@ -186,7 +186,6 @@ def test_what_is_no_whole_number_is_never_rounded_to_one(value: Any) -> None:
         ([Interval.of(1.0)], "a list; expected a mapping"),
         (None, "None; expected a mapping"),
     ],
-    ids=str,
 )
 def test_what_is_no_measurement_is_told_with_what_is_expected(given: Any, said: str) -> None:
     if not said:  # a function is asked only when a claim asks
