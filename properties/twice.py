@@ -33,7 +33,8 @@ def seen_in(trial: Trial, claims: Sequence[Listed]) -> Seen:
     found["which facts hold"] = repr(sorted(map(str, at.facts)))
     for listed in claims:
         if trial.measurement is not None and not listed.claim.broken_assumption(at.values, at.facts):
-            with contextlib.suppress(Exception, SystemExit):  # whatever stands in the way is said where the claim is judged
+            # Whatever stands in the way is said where the claim is judged.
+            with contextlib.suppress(Exception, SystemExit):
                 found[f"a side of {listed.name}"] = repr(trial.sides(listed.claim))
     return found
 
