@@ -74,8 +74,9 @@ class OffsetProblem:
         """The start is "start" noises of F above its least value, of L's square where there is no noise."""
         c: Any = configuration
         silent = not c.get("noise", True)
-        # One datum and no decoder weights: nothing is left to draw. Beta moves nothing here.
-        problem = problem_of({**c, "beta": 1.0, "N": 1 if silent else c["N"]}, context)
+        problem = problem_of({**c, "beta": 1.0}, context)  # beta moves nothing here
+        if silent:  # one datum and no decoder weights: nothing is left to draw
+            problem = replace(problem, data=problem.data[:1])
         drawn, scale = gaussian_weights(problem, c["seed"]), 0.0 if silent else c["scale"]
         descent = OffsetDescent(problem, Weights(drawn.encoder * scale, drawn.decoder * scale))
         smoothness = 1 / c["sigma_x2"] / c["curvature / L"]
@@ -497,7 +498,7 @@ class OffsetPaths(OffsetRun):
             AXES[0],
             Count("N", 2, 4),
             Count("d", 1, 3),
-            Count("k", 1, 1),
+            Count("k", 1, 2),
             Count("B", 1, 2),
             Count("K", 1, 2),
             Count("n", 1, 4),
