@@ -343,7 +343,7 @@ class Moments:
     def _walked(self, rates: tuple[float, ...], add: np.ndarray, first: float) -> Walked:
         moved = [self._gammas * rate for rate in rates]
         keep, reach = np.prod([1 - x for x in moved], axis=0), np.prod([1 + np.abs(x) for x in moved], axis=0)
-        slip = len(rates) * (reach * 8 * EPS + self._gammas * self._off * np.sqrt(reach) ** (len(rates) - 1))
+        slip = len(rates) * (reach * 8 * EPS + np.abs(self._gammas) * self._off * np.sqrt(reach) ** (len(rates) - 1))
         return Walked.of(keep, slip, add, first)
 
     def expected(self, of: Quadratic) -> tuple[np.ndarray, np.ndarray]:
@@ -369,7 +369,7 @@ class Moments:
             share = float((of.bend * between).sum()) * (1 if g == h else 2)
             value += share * spread.values
             wrong = update.spread_error * float(np.abs(of.bend).sum()) + 64 * EPS * abs(share)
-            error += abs(share) * spread.errors + wrong * np.abs(spread.values)
+            error += abs(share) * spread.errors + wrong * (np.abs(spread.values) + spread.errors)
         return value, error + 64 * EPS * (abs(of.at) + np.abs(value))
 
 

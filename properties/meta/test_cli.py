@@ -100,8 +100,9 @@ Warm = Callable[[Sequence[str], Path], Said]
 # Refusals
 
 HEADER = """
-from sympy import Le, Symbol, log, sqrt
+from sympy import Le, Symbol, sqrt
 from elbound.theory.claim import Claim
+from elbound.theory.evaluate import LogGap
 from elbound.theory.settings import IWAE, SGD_RUN, SMOOTH, UNBIASED, WEIGHT_AWAY_FROM_ZERO, WEIGHT_VARIANCE, total
 from elbound.theory.symbols import C, Delta, K, L, a, chi2, gap, sigma2, t, w_min
 """
@@ -299,7 +300,7 @@ HALF = Claim(
 """
 GAP_BOUND = """
 print("a line of the user's own")
-first = (w_min - 1 - log(w_min)) / (w_min - 1) ** 2 * chi2 / K
+first = LogGap(w_min) * chi2 / K
 TWICE = Claim(IWAE, Le(gap[K], 2 * first), assuming=(WEIGHT_AWAY_FROM_ZERO, WEIGHT_VARIANCE))
 """
 NOT_A_NUMBER = """

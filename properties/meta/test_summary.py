@@ -51,7 +51,7 @@ def test_the_summary_has_exactly_the_names_of_schema_1(summary: dict[str, Any]) 
     assert summary["schema"] == 1
     assert " ".join(summary["run"]) == (
         "started wall_s profile device dtype epoch data executions alpha_suite achieved_false_refutation_bound"
-        " boundary_judged boundary_refuted versions file problems"
+        " boundary_judged boundary_refuted versions file problems table elsewhere"
     )
     for claim in summary["claims"]:
         assert " ".join(claim) == (
