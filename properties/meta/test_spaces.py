@@ -21,7 +21,18 @@ from elbound.properties.arithmetics import Enclosures, Replicates
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.evidence.streams import canonical, stream_key
 from elbound.properties.experiment import Context, Experiment, Situation, Spectrum, experiments
-from elbound.properties.spaces import FAR, FINE, Axis, Choice, Configuration, Count, Linear, Logarithmic, LogarithmicCount, Space
+from elbound.properties.spaces import (
+    FAR,
+    FINE,
+    Axis,
+    Choice,
+    Configuration,
+    Count,
+    Linear,
+    Logarithmic,
+    LogarithmicCount,
+    Space,
+)
 from elbound.theory.catalogue import Listed, catalogue
 from elbound.theory.evaluate import NotMeasured, evaluate
 from elbound.theory.symbols import beta, d, i, lam_i
