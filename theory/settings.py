@@ -65,6 +65,8 @@ from elbound.theory.symbols import (
     average,
     b_j,
     b_kl,
+    below_frozen,
+    below_shared,
     bend,
     bend_sup,
     beta,
@@ -205,8 +207,6 @@ from elbound.theory.symbols import (
     omega_e,
     operator_deviation,
     order,
-    order_frozen,
-    order_shared,
     p,
     phase_c,
     phi_1,
@@ -765,7 +765,7 @@ LIMIT_SPECTRUM = Setting(
     "limit-spectrum",
     "limit kernels of a few non-zero inputs, whole numbers as coordinates or sixteenths, noise at most 5/2",
     parameters=(N, s_z, n_equal, n_sign, n_parallel, n_along, n_antipodes, n_opposite),
-    observables=(lambda_0, lambda_noisier, order_shared, order_frozen),
+    observables=(lambda_0, lambda_noisier, below_shared, below_frozen),
     facts=(RELU, ERF, ADDED_NOISE, SCALED_NOISE, EQUAL_NORMS),
 )
 

@@ -570,8 +570,18 @@ k_shared = quantity("k_shared", "tangent kernel entry with one noise draw shared
 k_frozen = quantity("k_frozen", "tangent kernel entry with a noise draw frozen to each input", r"\hat k_3", real=True)
 k_output = quantity("k_output", "kernel entry of the output weights, trained too", r"\hat k_V", real=True)
 V_s = quantity("V_s", "variance of a neuron's output over the latent noise", "V_s", nonnegative=True)
-order_shared = quantity("order_shared", "least eigenvalue of K2 - K1", r"\lambda_{\min}(K_2-K_1)", real=True)
-order_frozen = quantity("order_frozen", "least eigenvalue of K3 - K1", r"\lambda_{\min}(K_3-K_1)", real=True)
+below_shared = quantity(
+    "below_shared",
+    "largest v . K1 v / v . (K2 + 2^-20 |K2| I) v",
+    r"\lambda_{\max}((K_2+2^{-20}|K_2|I)^{-1}K_1)",
+    nonnegative=True,
+)
+below_frozen = quantity(
+    "below_frozen",
+    "largest v . K1 v / v . (K3 + 2^-20 |K3| I) v",
+    r"\lambda_{\max}((K_3+2^{-20}|K_3|I)^{-1}K_1)",
+    nonnegative=True,
+)
 lambda_noisier = quantity(
     "lambda_noisier", "least eigenvalue of the limit kernel at more noise", r"\lambda_0^+", real=True
 )

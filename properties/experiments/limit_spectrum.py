@@ -25,6 +25,8 @@ from elbound.theory import settings, symbols
 # Enough to enclose singular sets below 1e-60; positive eigenvalues found here are above 1e-10.
 BITS = 256
 DIGITS_DIM = 8
+# What is added to K2 and K3 for a scale where they are singular, in their norm; stated with the letters.
+RIDGE = 2.0**-20
 NORM_THREE = [x for x in product(range(-3, 4), repeat=3) if sum(c * c for c in x) == 9]
 
 
@@ -97,15 +99,23 @@ def kernel_of_draws(
     return gram * means.view_as(gram), gram.abs() * (errors + 2 * EPS).view_as(gram)
 
 
-def least_above(kernel: Tensor, error: Tensor, lower: Balls, arithmetic: Arithmetic) -> Interval:
-    """Least eigenvalue of the kernel, known to these errors, less a kernel of balls."""
+def largest_share(lower: Balls, kernel: Tensor, error: Tensor, arithmetic: Arithmetic) -> Interval:
+    """The largest v . lower v / v . (kernel + ridge I) v, the ridge RIDGE times the kernel's norm, errors known."""
     ends = torch.tensor([[arithmetic.ends(x) for x in row] for row in lower], dtype=torch.float64)
-    difference = kernel - ends.mean(2)
-    # Weyl: an eigenvalue moves by at most the Frobenius norm of what is added. The solver errs like a few roundings of
-    # the norm for each row.
-    away = float((error + ends.diff(dim=2)[..., 0] + 4 * EPS * kernel.abs()).norm())
-    away += 16 * EPS * len(kernel) * float(difference.norm())
-    return Interval.around(float(torch.linalg.eigvalsh(difference)[0]), away)
+    middle, norm = ends.mean(2), float(torch.linalg.matrix_norm(kernel, 2))
+    whole = kernel + RIDGE * norm * torch.eye(len(kernel), dtype=torch.float64)
+    root = torch.linalg.cholesky(whole)
+    half = torch.linalg.solve_triangular(root, middle, upper=False)
+    share = float(torch.linalg.eigvalsh(torch.linalg.solve_triangular(root, half.T, upper=False))[-1])
+    least = float(torch.linalg.eigvalsh(whole)[0])
+    # Numerator and denominator are off by their own errors, and by a solver that is backward stable: a few roundings
+    # of the norm for each entry.
+    rounding = 64 * len(kernel) ** 2 * EPS
+    above = float(ends.diff(dim=2)[..., 0].norm()) + rounding * float(middle.norm())
+    below = (1 + RIDGE) * float(error.norm()) + rounding * float(whole.norm())
+    if below >= least / 2:
+        raise ValueError(f"kernel known to {below:.3g} with ridge, least eigenvalue {least:.3g}; allowed: half of that")
+    return Interval.around(share, (above + share * below) / (least - below))
 
 
 def _counts(X: Sequence[Vector]) -> dict[Any, int]:
@@ -135,7 +145,7 @@ def rank_of(vectors: Collection[Vector]) -> int:
 
 
 class LimitSpectrum(Experiment):
-    """Least eigenvalues of K1, of K1 at more noise, and of K2 - K1 and K3 - K1, K2 and K3 by their definitions."""
+    """Least eigenvalues of K1, of K1 at more noise, and how far K1 comes up to K2 and K3, by their definitions."""
 
     key = "tangent/limit-spectrum"
     title = "ball arithmetic on exact inputs"
@@ -210,13 +220,13 @@ class LimitSpectrum(Experiment):
         K1 = Kernels(X, Fraction(0), *kind).fresh() if fault == "kernel without noise" else kernels.fresh()
         if fault == "K2 in place of K1":
             K1 = kernels.shared()
-        holds = {symbols.order_shared: shared_inputs, symbols.order_frozen: frozen_inputs}
+        holds = {symbols.below_shared: shared_inputs, symbols.below_frozen: frozen_inputs}
         if fault == "noise missing in K2 and K3":
             s = Fraction(0)
         kept = {symbol: kernel_of_draws(hold, X, s, *kind[:2]) for symbol, hold in holds.items()}
         least = {symbols.lambda_0: K1, symbols.lambda_noisier: noisier.fresh()}
         enclosed = {symbol: least_eigenvalue(matrix, arithmetic) for symbol, matrix in least.items()}
-        orders = {symbol: least_above(*kernel, K1, arithmetic) for symbol, kernel in kept.items()}
+        orders = {symbol: largest_share(K1, *kernel, arithmetic) for symbol, kernel in kept.items()}
         return Exact(enclosed | orders, basis="enclosure")
 
 

@@ -11,7 +11,14 @@ from elbound.impl.wide_network import frozen_inputs, shared_inputs
 from elbound.properties.evidence.enclosure import Arithmetic, best, mpmath_intervals
 from elbound.properties.evidence.spectrum import RESORT, least_eigenvalue
 from elbound.properties.experiment import Context
-from elbound.properties.experiments.limit_spectrum import BITS, LIMIT_SPECTRUM, inputs_of, kernel_of_draws, least_above
+from elbound.properties.experiments.limit_spectrum import (
+    BITS,
+    LIMIT_SPECTRUM,
+    RIDGE,
+    inputs_of,
+    kernel_of_draws,
+    largest_share,
+)
 
 BACKENDS = pytest.mark.parametrize("arithmetic", [best(BITS), mpmath_intervals(BITS)], ids=lambda a: a.basis)
 X = [tuple(map(Fraction, x.split())) for x in ("1 2 0", "2 4 0", "0 -1 3/4")]
@@ -92,13 +99,20 @@ def test_kernels_by_their_definition_are_k2_and_for_frozen_noise_k1_beside_the_d
         assert float(error.max()) <= 1e-10
 
 
-def test_a_least_eigenvalue_of_a_difference_is_enclosed_with_the_errors_of_its_parts() -> None:
+def test_the_largest_share_of_one_kernel_in_another_is_enclosed_with_the_errors_of_both() -> None:
     arithmetic, two = best(BITS), torch.diag(torch.tensor([3.0, 5.0], dtype=torch.float64))
     lower = balls([[Fraction(1), Fraction(0)], [Fraction(0), Fraction(4)]], arithmetic)
-    exact = least_above(two, torch.zeros_like(two), lower, arithmetic)
-    assert exact.contains(1.0)
-    assert float(exact.width) <= 1e-13
-    assert least_above(two, torch.full_like(two, 0.5), lower, arithmetic).contains(0.5)
+    exact = largest_share(lower, two, torch.zeros_like(two), arithmetic)
+    assert exact.contains(4 / (5 + 5 * RIDGE))
+    assert float(exact.width) <= 1e-12
+    assert largest_share(lower, two, torch.full_like(two, 0.5), arithmetic).contains(4 / 4.5)
+    # In the null space of both there is no share, and of a singular kernel the ridge alone is left.
+    singular = torch.diag(torch.tensor([3.0, 0.0], dtype=torch.float64))
+    one = balls([[Fraction(1), Fraction(0)], [Fraction(0), Fraction(0)]], arithmetic)
+    assert largest_share(one, singular, torch.zeros_like(two), arithmetic).contains(1 / (3 + 3 * RIDGE))
+    assert largest_share(lower, singular, torch.zeros_like(two), arithmetic).contains(4 / (3 * RIDGE))
+    with pytest.raises(ValueError, match="least eigenvalue"):
+        largest_share(lower, singular, torch.full_like(two, 0.1), arithmetic)
 
 
 def test_noise_in_the_weights_is_noise_of_the_inputs_norm() -> None:

@@ -10,14 +10,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from elbound.impl import clipping
-from elbound.impl.clipping import squared_bend
 from elbound.impl.full_linear_vae import at_weights, objective
-from elbound.impl.linear_vae import LinearVAE, Weights
-from elbound.properties.evidence.enclosure import Arithmetic, best, mpmath_intervals
-from elbound.properties.experiments.radial_clip import largest_square
+from elbound.impl.linear_vae import LinearVAE, Weights, inner
+from elbound.properties.experiments import radial_clip
+from elbound.properties.experiments.radial_clip import POINT, largest_bend, second_derivatives
 
 EXAMPLES = settings(deadline=None, derandomize=True, database=None, max_examples=20)
-shares = st.integers(1, 99).map(lambda j: j / 100)
 
 
 @EXAMPLES
@@ -40,31 +38,49 @@ def test_the_composed_hessian_is_the_one_of_automatic_differentiation(seed: int,
     assert float((found - expected).abs().max()) <= 1e-11 * (1 + float(expected.abs().max())) / min(radius, 1.0)
 
 
+def test_the_largest_second_derivative_over_points_and_directions_is_the_stated_constant() -> None:
+    for radius in (0.01, 1.0, 3.7):
+        found = largest_bend(radius)
+        assert found.contains(clipping.CURVATURE)
+        assert found.width.item() <= 1e-10
+        assert not found.contains(0.8)
+
+
 @EXAMPLES
-@given(t=shares, p=shares, radius=st.sampled_from([0.5, 2.0]))
-def test_the_polynomial_is_the_squared_second_derivative(t: float, p: float, radius: float) -> None:
-    theta = torch.tensor([radius * math.sqrt(t / (1 - t)), 0.0, 0.0], dtype=torch.float64)
-    direction = torch.tensor([math.sqrt(p), 0.0, math.sqrt(1 - p)], dtype=torch.float64)
+@given(seed=st.integers(0, 2**16), radius=st.floats(0.1, 10.0), size=st.integers(1, 3))
+def test_the_clip_commutes_with_rotations_of_all_weights_together(seed: int, radius: float, size: int) -> None:
+    """So the plane of one encoder and one decoder weight holds what any two of any number of weights do."""
+    rng = np.random.default_rng(seed)
+    count = 2 * size
+    theta, turn = torch.tensor(rng.normal(size=count)), torch.tensor(np.linalg.qr(rng.normal(size=(count, count)))[0])
 
-    def along(step: Tensor) -> Tensor:
-        point = theta + step * direction
-        return point / torch.sqrt(1 + point.square().sum() / radius**2)
+    def clipped(point: Tensor) -> Tensor:
+        pair = clipping.clip(Weights(point[:size, None, None], point[size:, None, None]), radius)
+        return torch.cat([pair.encoder.flatten(), pair.decoder.flatten()])
 
-    zero = torch.zeros((), dtype=torch.float64)
-    second = torch.func.jacrev(torch.func.jacrev(along))(zero)
-    value, by_t, by_p = squared_bend(t, p)
-    # Values below one, a few operations each: a hundred units of rounding.
-    assert value == pytest.approx(float(second.square().sum()) * radius**2, abs=1e-14)
-    step = 1e-6
-    assert by_t == pytest.approx((squared_bend(t + step, p)[0] - squared_bend(t - step, p)[0]) / (2 * step), abs=1e-7)
-    assert by_p == pytest.approx((squared_bend(t, p + step)[0] - squared_bend(t, p - step)[0]) / (2 * step), abs=1e-7)
+    torch.testing.assert_close(clipped(turn @ theta), turn @ clipped(theta), rtol=1e-13, atol=1e-13)
 
 
-@pytest.mark.parametrize("arithmetic", [best(), mpmath_intervals(64)], ids=lambda x: x.basis)
-def test_the_supremum_over_points_and_directions_is_enclosed_and_is_the_stated_constant(arithmetic: Arithmetic) -> None:
-    found = largest_square(arithmetic)
-    assert found.contains(2304 / 3125)
-    assert float(found.width) <= 1e-10
-    assert found.contains(clipping.CURVATURE**2)
-    assert not found.contains(0.8**2)
-    assert float(largest_square(arithmetic, last_share=0.5).high) < 0.7
+@pytest.mark.parametrize("power", [2, 1 / 3], ids=str)
+def test_a_clip_whose_second_derivative_is_no_such_polynomial_is_refused(
+    power: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(theta: Weights, radius: float) -> Weights:
+        square = (inner(theta, theta) / radius**2) ** power
+        return clipping.scaled(theta, (1 + square) ** (-1 / (2 * power)))
+
+    monkeypatch.setattr(radial_clip, "clip", other)
+    with pytest.raises(ValueError, match="frequency"):
+        largest_bend(1.0)
+
+
+@pytest.mark.parametrize("places", [[0.3, -1.2, 1.5]])
+def test_second_derivatives_are_those_of_the_formula(places: list[float]) -> None:
+    for place, form in zip(places, second_derivatives(np.array(places), 2.0), strict=True):
+        theta = torch.tensor(POINT, dtype=torch.float64) * 2.0 * math.tan(place)
+
+        def clipped(point: Tensor) -> Tensor:
+            return point / torch.sqrt(1 + point.square().sum() / 4)
+
+        expected = 2.0 * torch.func.jacrev(torch.func.jacrev(clipped))(theta)
+        torch.testing.assert_close(torch.tensor(form), expected, rtol=1e-12, atol=1e-13)
