@@ -239,18 +239,24 @@ class Sample:
 class Series:
     """A curve measured exactly along a growing index, for statements about limits.
 
-    `scatter` is the relative standard error of the values as estimates of what has the limit: that of means over draws;
-    `device` is where they were computed.
+    `scatter` holds the relative standard errors along the grid of those curves that are means over draws, as estimates
+    of what has the limit; `device` is where they were computed.
     """
 
     index: Any
     grid: tuple[int, ...]
     values: Mapping[Any, Any]
-    scatter: float = float(np.finfo(np.float64).eps)
+    scatter: Mapping[Any, Sequence[float] | np.ndarray] = field(default_factory=dict)
     device: str = "cpu"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", _enclosures(self.values, "Series"))
+        for letter, errors in self.scatter.items():
+            if len(errors) != len(self.grid) or not (np.asarray(errors) > 0).all():
+                raise ValueError(
+                    f"Series: scatter of {letter} is {list(errors)}; allowed: a positive relative standard error for "
+                    f"each of the {len(self.grid)} places of the grid"
+                )
 
 
 Measurement = Exact | Sample | Series

@@ -47,6 +47,8 @@ from elbound.theory.symbols import n
 
 # A slope is called inconsistent only when it misses the claimed exponent by more than this.
 SLOPE_BAND: Final = 0.05
+# Exponents of theorems differ by halves: one known no better than half of that is not decided.
+SLOPE_UNKNOWN: Final = 0.25
 CURVE_POINTS: Final = 16
 # A mean nearer to zero than so many standard errors seldom passes the screen, whose evidence grows as exp(z^2 / 2): it
 # is not weighed. That can only spare a mutant, never refute one.
@@ -547,7 +549,7 @@ class Trial:
         # The evidence core speaks of the exponent a in m^-a, the claim of the slope -a.
         rising = isinstance(claim.relation, Ge if side is claim.left else Le)
         verdict = verdict_of_rate(
-            *_halves(grid, values, series.scatter),
+            *_halves(grid, values, _scatter(side.args[0], series)),
             band=_band(claim.relation, exponent, rising=rising),
             logarithms=bool(side.args[0].has(log(side.args[1]))),
         )
@@ -557,6 +559,8 @@ class Trial:
         error = max(measured.half_width, *(abs(limit.estimate - measured.estimate) for limit in verdict.limits))
         word = Verdict.INCONSISTENT if verdict.inconsistent else Verdict.CONSISTENT
         told = f"slope {word} (approximate): {-measured.estimate:.3f} +- {error:.2g} measured, {-exponent:g} claimed"
+        if error > SLOPE_UNKNOWN and not verdict.inconsistent:
+            told = f"undecided: {told}; a slope that is {SLOPE_UNKNOWN:g} off would look the same"
         return Judgement(
             word,
             reason=f"{told}; local slopes {', '.join(f'{slope:.3f}' for slope in slopes)}",
@@ -652,8 +656,17 @@ def _band(relation: Relational, exponent: float, *, rising: bool) -> tuple[float
     return (-math.inf, exponent + SLOPE_BAND) if rising else (exponent - SLOPE_BAND, math.inf)
 
 
-def _halves(grid: Floats, values: Floats, scatter: float) -> tuple[Means, Means]:
+def _scatter(expression: Expr, series: Series) -> Floats:
+    """The relative standard errors of an expression in curves, along the grid: at most the sum of theirs.
+
+    That is so of products, quotients and sums of what is positive; what is exact has rounding alone.
+    """
+    asked = [errors for letter, errors in series.scatter.items() if expression.has(letter)]
+    rounding = np.full(len(series.grid), float(np.finfo(np.float64).eps))
+    return np.sum([rounding, *map(np.asarray, asked)], axis=0)  # type: ignore[no-any-return]
+
+
+def _halves(grid: Floats, values: Floats, errors: Floats) -> tuple[Means, Means]:
     """Two grids of values, the second reaching four times as far or more: the shorter is the first two thirds."""
     short = max(4, 2 * len(grid) // 3)
-    errors = np.full(len(grid), scatter)
     return Means(grid[:short], values[:short], errors[:short]), Means(grid, values, errors)

@@ -13,14 +13,15 @@ from elbound.properties.docket import PROFILES, Brief, docket_of
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Along, At, Everywhere, Exact, Sample, Series, Situation, Steps
+from elbound.properties.judgement import Judgement
 from elbound.properties.trial import Trial
 from elbound.reports.render import plots
-from elbound.reports.row import Row
+from elbound.reports.row import Row, Verdict
 from elbound.theory.claim import Claim, Setting
 from elbound.theory.evaluate import Slope
-from elbound.theory.symbols import a, drift_m, m, n, residual_tau, t, tau
+from elbound.theory.symbols import a, drift_m, gap_m, m, n, residual_tau, t, tau
 
-STILL = Setting("still", "nothing moves", (tau, m), (residual_tau, drift_m))
+STILL = Setting("still", "nothing moves", (tau, m), (residual_tau, drift_m, gap_m))
 FALLING = Claim(STILL, Le(residual_tau, 1 / (1 + tau)))
 LATER = Claim(STILL, Le(residual_tau, 1 / (1 + tau)), assuming=(tau >= 2,))
 
@@ -101,18 +102,40 @@ def test_the_curve_of_a_random_run_is_its_means_and_its_middle_four_fifths() -> 
     assert found["bound"] == [8.0, 16.0, 24.0, 32.0]
 
 
-@pytest.mark.parametrize(("scatter", "word"), [(1e-3, "slope inconsistent"), (0.3, "slope consistent")])
-def test_declared_scatter_widens_what_a_slope_is_consistent_with(scatter: float, word: str) -> None:
-    grid = (64, 128, 256, 512, 1024, 2048)
-    # A slope of -0.8 is not -1, unless its values are known to a third only.
-    curve = At({width: Interval.of(width**-0.8) for width in grid})
-    series = Series(m, grid, {drift_m: curve}, scatter)
-    claim = Claim(STILL, Eq(Slope(drift_m[m], m), -1))
-    judged = Trial(Situation({tau: 1.0, m: 2048}), series, Budget()).judge(claim)
-    assert judged.reason.startswith(word)
-    steep = replace(claim, relation=Eq(Slope(drift_m[m], m), -Rational(4, 5)))
-    exact = Series(m, grid, {drift_m: curve})
-    assert Trial(Situation({tau: 1.0, m: 2048}), exact, Budget()).judge(steep).reason.startswith("slope consistent")
+GROWING = (64, 128, 256, 512, 1024, 2048)
+SLOW = At({width: Interval.of(width**-0.8) for width in GROWING})
+
+
+def slope(exponent: Any, curves: Any, scatter: Any, of: Any = drift_m[m]) -> Judgement:
+    series = Series(m, GROWING, curves, scatter)
+    return Trial(Situation({tau: 1.0, m: 2048}), series, Budget()).judge(Claim(STILL, Eq(Slope(of, m), exponent)))
+
+
+@pytest.mark.parametrize(
+    ("scatter", "said"),
+    [(1e-3, "slope inconsistent"), (0.3, "undecided: slope consistent"), (0.02, "slope consistent")],
+)
+def test_declared_scatter_widens_what_a_slope_is_consistent_with(scatter: float, said: str) -> None:
+    # A slope of -0.8 is not -0.9, unless its values are known to a few hundredths only.
+    judged = slope(-Rational(9, 10), {drift_m: SLOW}, {drift_m: [scatter] * len(GROWING)})
+    assert judged.reason.startswith(said)
+    assert slope(-Rational(4, 5), {drift_m: SLOW}, {}).reason.startswith("slope consistent")
+
+
+def test_the_scatter_of_one_curve_hides_nothing_of_another_and_adds_up_in_a_product() -> None:
+    wide = {gap_m: [0.5] * len(GROWING)}
+    curves = {drift_m: SLOW, gap_m: At({width: Interval.of(1.0) for width in GROWING})}
+    assert slope(-1, curves, wide).verdict is Verdict.INCONSISTENT
+    product = slope(-1, curves, wide, drift_m[m] * gap_m[m])
+    assert product.verdict is Verdict.CONSISTENT
+    assert product.reason.startswith("undecided: ")
+    assert (product.error or 0.0) > (slope(-1, curves, {drift_m: [0.01] * len(GROWING)}).error or 0.0)
+
+
+@pytest.mark.parametrize("errors", [[0.1] * 5, [0.1] * 5 + [0.0]])
+def test_a_scatter_is_one_positive_error_for_each_place(errors: list[float]) -> None:
+    with pytest.raises(ValueError, match="scatter of drift_m"):
+        Series(m, GROWING, {drift_m: SLOW}, {drift_m: errors})
 
 
 def instances(pattern: str, key: str, name: str) -> list[Row]:

@@ -888,11 +888,12 @@ def test_a_claimed_slope_has_a_band_on_the_side_that_it_bounds() -> None:
 @pytest.mark.parametrize(("count", "short"), [(4, 4), (6, 4), (7, 4), (8, 5), (9, 6), (12, 8)])
 def test_a_grid_is_read_to_two_thirds_and_whole(count: int, short: int) -> None:
     grid, values = np.arange(1.0, count + 1), np.linspace(2.0, 1.0, count)
-    first, whole = _halves(grid, values, 0.25)
+    errors = np.linspace(0.25, 0.5, count)
+    first, whole = _halves(grid, values, errors)
     for means, length in ((first, short), (whole, count)):
         assert np.asarray(means.index).tolist() == grid[:length].tolist()
         assert np.asarray(means.mean).tolist() == values[:length].tolist()
-        assert np.asarray(means.relative_se).tolist() == [0.25] * length
+        assert np.asarray(means.relative_se).tolist() == errors[:length].tolist()
 
 
 def test_a_finite_form_of_a_limit_is_judged_like_any_number() -> None:
