@@ -559,8 +559,10 @@ class Trial:
         error = max(measured.half_width, *(abs(limit.estimate - measured.estimate) for limit in verdict.limits))
         word = Verdict.INCONSISTENT if verdict.inconsistent else Verdict.CONSISTENT
         told = f"slope {word} (approximate): {-measured.estimate:.3f} +- {error:.2g} measured, {-exponent:g} claimed"
-        if error > SLOPE_UNKNOWN and not verdict.inconsistent:
+        if not verdict.inconsistent and error > SLOPE_UNKNOWN:
             told = f"undecided: {told}; a slope that is {SLOPE_UNKNOWN:g} off would look the same"
+        elif not verdict.inconsistent and measured.outside(*verdict.band):
+            told = f"undecided: {told}; they contradict one another at the longest range alone"
         return Judgement(
             word,
             reason=f"{told}; local slopes {', '.join(f'{slope:.3f}' for slope in slopes)}",

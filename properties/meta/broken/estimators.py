@@ -278,6 +278,11 @@ def weight_of_a_narrower_encoder(z: Any, ratio: float, shift: float) -> Any:
     return log_weight_at(z, 1.05 * ratio, shift)
 
 
+def weight_cut_at_ten(*at: Any) -> Any:
+    """Every moment is finite."""
+    return np.minimum(importance.log_weight_at(*at), np.log(10.0))
+
+
 def weight_without_its_constant(z: Any, ratio: float, shift: float) -> Any:
     return log_weight_at(z, ratio, shift) + 0.1
 
@@ -291,6 +296,11 @@ moments, latent = Estimator.moments, ScalarVAE.latent
 
 def moments_with_plain_weights(estimator: Estimator, vae: ScalarVAE) -> RatioCurve:
     return moments(replace(estimator, power=1), vae)
+
+
+def moments_of_one_sample(estimator: Estimator, vae: ScalarVAE) -> Callable[[int], Any]:
+    """One sample, however many are asked for."""
+    return lambda _: moments(estimator, vae)(1)
 
 
 def wider_latent(vae: ScalarVAE, noise: Any) -> Any:
@@ -348,6 +358,7 @@ BREAKS = (
         decoder_scaled={f"{SAMPLED}.sampled_objective": objective_with(at=larger_decoder)},
         analytic_KL_sampled={f"{SAMPLED}.sampled_objective": objective_with(divergence=sampled_kl_always)},
         score_term_kept={f"{SAMPLED}.sampled_objective": objective_with(divergence=score_term_kept)},
+        mean_for_the_latent_sample={f"{SAMPLED}.sampled_objective": objective_with(noise=torch.zeros_like)},
         score_term_always_left_out={
             f"{SAMPLED}.sampled_objective": objective_with(divergence=score_term_always_left_out)
         },
@@ -439,6 +450,7 @@ BREAKS = (
         "importance/gradients",
         "Q/P = 1.06",
         weights_not_squared={f"{IMPORTANCE}_gradients.Estimator.moments": moments_with_plain_weights},
+        one_sample_for_all={f"{IMPORTANCE}_gradients.Estimator.moments": moments_of_one_sample},
         latent_of_a_wider_encoder={f"{IMPORTANCE}_gradients.ScalarVAE.latent": wider_latent},
         slope_of_the_ELBO={f"{EXPERIMENTS}.importance_gradients.bound_slope": slope_of_the_elbo},
     ),
@@ -455,5 +467,10 @@ BREAKS = (
         constant_left_out_of_the_weight={
             f"{EXPERIMENTS}.importance_moments.log_weight_at": weight_without_its_constant
         },
+    ),
+    *_on(
+        "importance/moments",
+        "variance, Q/P = 2.5",
+        weight_cut_at_ten={f"{EXPERIMENTS}.importance_moments.log_weight_at": weight_cut_at_ten},
     ),
 )

@@ -121,6 +121,18 @@ BREAKS: Final = (
     ),
     Break(
         "tangent/limit-spectrum",
+        "ReLU, noise in the weights, x and 2x",
+        "noise of one scale for all inputs",
+        {f"{EXACT}._noise": lambda kernels, *_: kernels.s**2},
+    ),
+    Break(
+        "tangent/kernel-quadrature",
+        "ReLU, one input",
+        "a leaky activation",
+        {f"{QUADRATURE}.RELU": replace(RELU, slope=lambda u: torch.where(u > 0, 1.0, 0.1))},
+    ),
+    Break(
+        "tangent/limit-spectrum",
         "ReLU, x and 2x",
         "noise missing in K1",
         {f"{EXACT}.fresh": without_noise},

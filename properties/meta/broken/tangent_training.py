@@ -87,6 +87,17 @@ def doubled_tangent(self: WideNetwork, W: Tensor, X: Tensor) -> Tensor:
     return 2 * RIGHT_TANGENT(self, W, X)
 
 
+def without_noise(X: Tensor, Y: Tensor, s: float, activation: Activation) -> Tensor:
+    """The limit kernel of a network without noise."""
+    return fresh_noise_kernel(X, Y, 0 * s, activation)
+
+
+def steeper(signs: Tensor, s: float, activation: Activation) -> WideNetwork:
+    """An activation of twice the slope and the same values."""
+    slope = activation.smoothed_slope
+    return WideNetwork(signs, s, replace(activation, smoothed_slope=lambda u, s: 2 * slope(u, s)))
+
+
 def noisier(X: Tensor, Y: Tensor, s: float, activation: Activation) -> Tensor:
     """The limit kernel of noise of twice the standard deviation."""
     return fresh_noise_kernel(X, Y, 2 * s, activation)
@@ -140,6 +151,17 @@ def other_network(training: Training, *rest: Any, **named: Any) -> Departure:
     other, W = random_start((*net.signs.shape, training.X.shape[1]), net.s, net.activation, 99)
     off = other.tangent(W, training.X) - net.tangent(training.start, training.X)
     return Departure(found.kernel + float(torch.linalg.matrix_norm(off, 2)), found.output)
+
+
+def kernel_of_pairs(training: Training, *rest: Any, **named: Any) -> Departure:
+    """The change of the kernel is summed over pairs of neurons in place of averaged over neurons."""
+    found = descent_beside_linear(training, *rest, **named)
+    return Departure(found.kernel * len(training.start) ** 2, found.output)
+
+
+def summed_tangent(self: WideNetwork, W: Tensor, X: Tensor) -> Tensor:
+    """The tangent kernel summed over the neurons."""
+    return len(W) * RIGHT_TANGENT(self, W, X)
 
 
 def slow_linear_model(training: Training, step_size: float, steps: int, every: int = 1) -> Departure:
@@ -256,5 +278,29 @@ BREAKS = (
         "limit kernel of other noise",
         {f"{EXPERIMENTS}.widths.fresh_noise_kernel": noisier},
     ),
+    Break(
+        "tangent/widths",
+        "digits autoencoded",
+        "limit kernel without noise",
+        {f"{EXPERIMENTS}.widths.fresh_noise_kernel": without_noise},
+    ),
+    Break(
+        "tangent/widths",
+        "random targets, ReLU",
+        "kernel of pairs of neurons",
+        {f"{EXPERIMENTS}.widths.descent_beside_linear": kernel_of_pairs},
+    ),
+    Break(
+        "tangent/widths",
+        "random targets, ReLU",
+        "kernel summed over the neurons",
+        {f"{MODEL}.WideNetwork.tangent": summed_tangent},
+    ),
     Break("tangent/widths", "random targets, ReLU", "trained with the ridge doubled", ridged(2)),
+    Break(
+        "tangent/one-step",
+        "one erf neuron at its steepest curvature",
+        "an activation of twice the slope",
+        {f"{EXPERIMENTS}.wide_training.WideNetwork": steeper},
+    ),
 )
