@@ -1,6 +1,7 @@
 """Betting on a relation between two means: which sides, at which stakes, and what the sure ranges alone decide."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -26,31 +27,54 @@ SURE: Final = "sure range alone"
 
 
 @dataclass(frozen=True)
+class Noise:
+    """A random product of observables: its standard deviation at most, its coefficient in the smaller and larger side.
+
+    `apart` encloses the first coefficient less the second: zero where both sides hold the same term.
+    """
+
+    deviation: float
+    small: Interval
+    large: Interval
+    apart: Interval
+
+    @property
+    def turned(self) -> "Noise":
+        """With the sides exchanged."""
+        return Noise(self.deviation, self.large, self.small, -self.apart)
+
+    def left(self, factor: float) -> float:
+        """A bound on its deviation in the smaller side less a factor times the larger."""
+        # What both sides have in common is gone at factor one, to the last bit.
+        weight = float(abs(self.apart if factor == 1 else self.small - self.large * factor).high)
+        return weight * self.deviation if weight else 0.0
+
+
+@dataclass(frozen=True)
 class Bet:
     """A relation ready for betting: which sides, which sure ranges, what the ranges alone decide.
 
-    `spread` bounds the standard deviations of the side claimed to be smaller and of the other, where the bet rests on
-    them and not on the ranges.
+    `noise` is what varies in the two sides, where the bet rests on declared variances and not on the ranges.
     """
 
     claim: Claim
     low: Interval  # sure range of the side claimed to be smaller
     high: Interval
     swapped: bool = False
-    spread: tuple[float, float] | None = None
+    noise: tuple[Noise, ...] | None = None
 
     @classmethod
-    def on(cls, claim: Claim, enclosed: Evaluation, spread: tuple[float, float], *, declared: bool) -> "Bet":
-        """The bet on a claim; `declared` says that the spread comes from declared variances alone.
+    def on(cls, claim: Claim, enclosed: Evaluation, noise: tuple[Noise, ...], *, declared: bool) -> "Bet":
+        """The bet on a claim; `noise` is that of its left side and its right one, `declared` where by variances alone.
 
         An equality is bet on by its variance where that is declared; all else only where no sure range will do.
         """
         left, right = single(enclosed(claim.left)), single(enclosed(claim.right))
         swapped = isinstance(claim.relation, Ge)
         bet = cls(claim, right, left, swapped=True) if swapped else cls(claim, left, right)
-        useful = math.isfinite(sum(spread)) and sum(spread) > 0
+        useful = 0 < deviation(noise) < math.inf
         if useful and ((bet.two_sided and declared) or not bet.bounded):
-            return replace(bet, spread=(spread[1], spread[0]) if swapped else spread)
+            return replace(bet, noise=tuple(x.turned for x in noise) if swapped else noise)
         return bet
 
     @property
@@ -72,12 +96,12 @@ class Bet:
     @property
     def open(self) -> bool:
         """Whether neither ranges nor variances are known, so that no evidence can be had."""
-        return not self.bounded and self.spread is None
+        return not self.bounded and self.noise is None
 
     @property
     def basis(self) -> str:
         """What evidence on this bet rests on."""
-        return EVIDENCE if self.spread is None else VARIANCE
+        return EVIDENCE if self.noise is None else VARIANCE
 
     @property
     def certain(self) -> bool:
@@ -89,8 +113,8 @@ class Bet:
         """The bet against the opposite inequality; None for an equality, and where the ranges rule the opposite out."""
         if self.two_sided or bool(self.low.high < self.high.low):
             return None
-        spread = None if self.spread is None else (self.spread[1], self.spread[0])
-        return Bet(self.claim, self.high, self.low, swapped=not self.swapped, spread=spread)
+        noise = None if self.noise is None else tuple(x.turned for x in self.noise)
+        return Bet(self.claim, self.high, self.low, swapped=not self.swapped, noise=noise)
 
     @property
     def decided(self) -> Judgement | None:
@@ -111,9 +135,8 @@ class Bet:
 
     def process(self, factor: float = 1.0) -> EProcess:
         """Evidence against E[smaller] <= factor E[larger], or against equality."""
-        if self.spread is not None:
-            # Standard deviations of a sum add up at most, whatever the sides have in common.
-            variance = (self.spread[0] + factor * self.spread[1]) ** 2
+        if self.noise is not None:
+            variance = deviation(self.noise, factor) ** 2
             return MeanZero(variance) if self.two_sided else MeanAtMostZero(variance)
         if not self.two_sided:
             return MeanAtMostOne()
@@ -122,7 +145,7 @@ class Bet:
 
     def stakes(self, smaller: Floats, larger: Floats, factor: float = 1.0) -> Floats:
         difference = smaller - factor * larger
-        if self.two_sided or self.spread is not None:
+        if self.two_sided or self.noise is not None:
             return difference
         return 1.0 + difference / widened(factor * float(self.high.high), float(self.low.low))
 
@@ -152,7 +175,7 @@ class Bet:
         goal = math.log(threshold)
 
         def refuted(factor: float) -> bool:
-            if not self.two_sided and self.spread is None and factor * float(self.high.high) <= float(self.low.low):
+            if not self.two_sided and self.noise is None and factor * float(self.high.high) <= float(self.low.low):
                 return True
             process = self.process(factor)
             process.update(self.stakes(smaller, larger, factor))
@@ -160,6 +183,11 @@ class Bet:
 
         certified = last_true(refuted, ratio * 1e-6, ratio)
         return certified, ratio / certified if certified else math.inf
+
+
+def deviation(noise: Iterable[Noise], factor: float = 1.0) -> float:
+    """A bound on the deviation of the smaller side less a factor times the larger: those of products add up at most."""
+    return math.fsum(x.left(factor) for x in noise) * (1 + ROUNDING_SHARE)
 
 
 def widened(high: float, low: float) -> float:

@@ -17,12 +17,12 @@ from traceback import walk_tb
 from typing import Any, Final
 
 import numpy as np
-from sympy import Eq, Expr, Ge, IndexedBase, Le, log
+from sympy import Eq, Expr, Ge, IndexedBase, Integer, Le, log
 from sympy.core.relational import Relational
 
 from elbound.properties.analysis import FAILURES, OWN_MODULE, line_in, one_line
 from elbound.properties.arithmetics import Enclosures, Floats, Replicates
-from elbound.properties.bets import ROUNDING_SHARE, Bet
+from elbound.properties.bets import ROUNDING_SHARE, Bet, Noise
 from elbound.properties.evidence.betting import MeanAtLeast
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
@@ -354,9 +354,8 @@ class Trial:
 
     def _sample(self, claim: Claim) -> Judgement:
         assert isinstance(self.measurement, Sample)
-        spreads = [self._spread(claim, side) for side in (claim.left, claim.right)]
         known = all(self._declared(claim, side) for side in (claim.left, claim.right))
-        bet = Bet.on(claim, self._enclosed, (spreads[0], spreads[1]), declared=known)
+        bet = Bet.on(claim, self._enclosed, tuple(self._noise(claim).values()), declared=known)
         if bet.decided is not None:
             return bet.decided
         if bet.open:
@@ -411,8 +410,7 @@ class Trial:
         if not (np.isfinite(left).all() and np.isfinite(right).all()):
             raise ValueError("a replicate is not a finite number")
         means = (float(np.mean(left)), float(np.mean(right)))
-        products = {x for side in (claim.left, claim.right) for x in terms_of(claim, side) if x != 1}
-        loose = sorted(str(x) for x in products if not math.isfinite(self._spread_of(x)))
+        loose = sorted(str(x) for x, noise in self._noise(claim).items() if math.isinf(noise.left(1.0)))
         names = ", ".join(loose)
         return Judgement(
             Verdict.CONSISTENT,
@@ -429,16 +427,19 @@ class Trial:
         known = self.measurement.variances
         return side in known or all(x == 1 or x in known for x in terms_of(claim, side))
 
-    def _spread(self, claim: Claim, side: Expr) -> float:
-        """A bound on a side's standard deviation: those of its terms add up at most, whatever they have in common."""
+    def _noise(self, claim: Claim) -> dict[Expr, Noise]:
+        """What varies in either side, with its coefficient in both: a side of declared variance, else its products."""
         assert isinstance(self.measurement, Sample)
-        if side in self.measurement.variances:
-            return math.sqrt(self.measurement.variances[side])
-        found = 0.0
-        for product, coefficient in terms_of(claim, side).items():
-            if product != 1:
-                found += float(abs(single(self._enclosed(coefficient))).high) * self._spread_of(product)
-        return found * (1 + ROUNDING_SHARE)
+        known = self.measurement.variances
+        left, right = (
+            {side: Integer(1)} if side in known else terms_of(claim, side) for side in (claim.left, claim.right)
+        )
+        found = {}
+        for product in (x for x in left | right if x != 1):
+            small, large = (terms.get(product, Integer(0)) for terms in (left, right))
+            coefficients = (single(self._enclosed(x)) for x in (small, large, small - large))
+            found[product] = Noise(self._spread_of(product), *coefficients)
+        return found
 
     def _spread_of(self, product: Expr) -> float:
         """The declared standard deviation, else half the width of the sure range, which bounds it (Popoviciu)."""

@@ -10,7 +10,7 @@ from sympy import Eq, Ge, Le, Symbol
 from sympy.core.relational import Relational
 
 from elbound.properties.arithmetics import Enclosures
-from elbound.properties.bets import Bet, last_true, widened
+from elbound.properties.bets import Bet, Noise, deviation, last_true, widened
 from elbound.properties.evidence.betting import BoundedMeanZero, EProcess, MeanAtMostOne, MeanAtMostZero, MeanZero
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
@@ -81,7 +81,7 @@ def test_a_bet_is_not_changed_once_it_is_laid() -> None:
     with pytest.raises(FrozenInstanceError):
         laid.swapped = True  # type: ignore[misc]
     assert not laid.swapped
-    assert laid.spread is None
+    assert laid.noise is None
 
 
 # What no replicate can change
@@ -114,6 +114,24 @@ def test_ranges_apart_the_wrong_way_refute_and_ranges_that_touch_do_not(
 INF = math.inf
 
 
+def number(value: float) -> Interval:
+    return Interval.of(value)
+
+
+def independent(small: float, large: float) -> tuple[Noise, ...]:
+    """Noise of these deviations in one side each."""
+    one, none = number(1.0), number(0.0)
+    return (Noise(small, one, none, one), Noise(large, none, one, -one))
+
+
+def spread(laid: Bet) -> tuple[float, float]:
+    """The deviations of the smaller side and of the larger."""
+    assert laid.noise is not None
+    sides = [(x.deviation * float(x.small.middle), x.deviation * float(x.large.middle)) for x in laid.noise]
+    small, large = np.abs(sides).sum(0).tolist()
+    return small, large
+
+
 @pytest.mark.parametrize(
     ("relation", "low", "high", "spread", "is_open"),
     [
@@ -138,7 +156,7 @@ def test_a_bet_needs_the_ends_that_its_stakes_are_measured_by_or_a_spread(
     *,
     is_open: bool,
 ) -> None:
-    found = bet(relation, low, high, spread=spread)
+    found = bet(relation, low, high, noise=spread and independent(*spread))
     assert found.open is is_open
     assert found.decided is None
 
@@ -146,19 +164,21 @@ def test_a_bet_needs_the_ends_that_its_stakes_are_measured_by_or_a_spread(
 def test_a_bet_rests_on_variances_where_an_equality_declares_them_or_no_range_will_do() -> None:
     def laid(relation: Relational, high: float, spread: tuple[float, float], *, declared: bool) -> Bet:
         ranges = {X: Interval.between(0.0, high), Y: Interval.between(-high, 1.0)}
-        return Bet.on(Claim(RANDOM, relation), Evaluation(ranges, Enclosures()), spread, declared=declared)
+        return Bet.on(
+            Claim(RANDOM, relation), Evaluation(ranges, Enclosures()), independent(*spread), declared=declared
+        )
 
-    assert laid(Eq(X, Y), 1.0, (1.0, 2.0), declared=True).spread == (1.0, 2.0)
-    assert laid(Eq(X, Y), 1.0, (1.0, 2.0), declared=False).spread is None
-    assert laid(Le(X, Y), 1.0, (1.0, 2.0), declared=True).spread is None
-    assert laid(Le(Y, X), INF, (1.0, 2.0), declared=False).spread == (1.0, 2.0)
-    assert laid(Ge(X, Y), INF, (1.0, 2.0), declared=True).spread == (2.0, 1.0)
+    assert spread(laid(Eq(X, Y), 1.0, (1.0, 2.0), declared=True)) == (1.0, 2.0)
+    assert laid(Eq(X, Y), 1.0, (1.0, 2.0), declared=False).noise is None
+    assert laid(Le(X, Y), 1.0, (1.0, 2.0), declared=True).noise is None
+    assert spread(laid(Le(Y, X), INF, (1.0, 2.0), declared=False)) == (1.0, 2.0)
+    assert spread(laid(Ge(X, Y), INF, (1.0, 2.0), declared=True)) == (2.0, 1.0)
     # Neither nothing nor infinity is a scale to bet on.
     for useless in ((0.0, 0.0), (1.0, INF)):
         assert laid(Eq(X, Y), INF, useless, declared=True).open
     reverse = laid(Le(Y, X), INF, (1.0, 2.0), declared=True).reversed
     assert reverse is not None
-    assert reverse.spread == (2.0, 1.0)
+    assert spread(reverse) == (2.0, 1.0)
 
 
 # Stakes and processes
@@ -190,12 +210,27 @@ def test_without_a_factor_the_sides_are_compared_as_they_are() -> None:
 
 def test_each_relation_is_bet_on_by_its_own_process() -> None:
     assert type(bet(Le(X, Y), (0.0, 1.0), (0.0, 1.0)).process()) is MeanAtMostOne
-    assert type(bet(Le(X, Y), (0.0, 1.0), (0.0, 1.0), spread=(1.0, 0.0)).process()) is MeanAtMostZero
-    assert type(bet(Eq(X, Y), (0.0, 1.0), (0.0, 1.0), spread=(1.0, 0.0)).process()) is MeanZero
+    assert type(bet(Le(X, Y), (0.0, 1.0), (0.0, 1.0), noise=independent(1.0, 0.0)).process()) is MeanAtMostZero
+    assert type(bet(Eq(X, Y), (0.0, 1.0), (0.0, 1.0), noise=independent(1.0, 0.0)).process()) is MeanZero
     assert type(bet(Eq(X, Y), (0.0, 1.0), (0.0, 1.0)).process()) is BoundedMeanZero
     # The standard deviations of both sides add up, that of the larger one times the factor.
-    joint, alone = bet(Eq(X, Y), (0.0, 1.0), (0.0, 1.0), spread=(1.0, 0.5)).process(2.0), MeanZero(4.0)
-    assert joint.update([0.5, 3.0, -1.0]) == alone.update([0.5, 3.0, -1.0])
+    joint, alone = bet(Eq(X, Y), (0.0, 1.0), (0.0, 1.0), noise=independent(1.0, 0.5)).process(2.0), MeanZero(4.0)
+    # But for a share of 1e-9 against rounding.
+    assert joint.update([0.5, 3.0, -1.0]) == pytest.approx(alone.update([0.5, 3.0, -1.0]), rel=1e-7)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.5, 2.0])
+def test_what_both_sides_have_in_common_is_no_noise_of_their_difference(factor: float) -> None:
+    """3 b + 1 against 2 b + a, b of deviation a half and a without noise: |3 - 2 factor| / 2 is left."""
+    both = Noise(0.5, number(3.0), number(2.0), number(1.0))
+    assert deviation((both,), factor) == pytest.approx(abs(3 - 2 * factor) / 2, rel=1e-8)
+    assert deviation((both.turned,)) == pytest.approx(0.5, rel=1e-8)
+
+
+def test_a_term_that_may_be_anything_does_not_matter_where_it_cancels() -> None:
+    same = Noise(INF, number(2.0), number(2.0), number(0.0))
+    assert deviation((same, *independent(1.0, 0.0))) == pytest.approx(1.0, rel=1e-8)
+    assert deviation((same,), 2.0) == INF
 
 
 def takes(process: EProcess, draw: float) -> bool:

@@ -319,6 +319,19 @@ def test_a_variance_of_the_wrong_side_is_not_used(relation: Relational, noise: A
 
 
 @pytest.mark.parametrize(
+    "relation", [Le(3 * X + p, 2 * X + Y), Le(100 * X + p, 99 * X + Y), Ge(Y - 7 * X, p - 6 * X)], ids=str
+)
+def test_what_both_sides_hold_adds_no_variance(relation: Relational, noise: Any) -> None:
+    """X + p <= Y is false by a fifth, and unbounded; so it is with any multiple of X beside it."""
+    unbounded = Interval.between(-np.inf, np.inf)
+    drawn = sampled(
+        noise, {X: beta_law(0.5), Y: beta_law(0.5)}, {X: unbounded, Y: unbounded}, variances={X: 0.01, Y: 0.01}
+    )
+    assert judged(Claim(MOVING, relation), drawn, {p: 0.2}).verdict is Verdict.REFUTED
+    assert judged(Claim(MOVING, relation), drawn, {p: 0.0}).verdict is Verdict.CONSISTENT
+
+
+@pytest.mark.parametrize(
     ("relation", "left", "right"),
     [(Le(X, p / 2), 0.8, 0.5), (Ge(p / 2, X), 0.5, 0.8), (Eq(X, p / 2), 0.8, 0.5), (Eq(X, 2 * p), 0.8, 2.0)],
     ids=str,
