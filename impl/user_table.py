@@ -29,6 +29,8 @@ SEPARATORS: Final = {";": "semicolons", "\t": "tabs", "|": "vertical bars", ",":
 ROW_NAMES: Final = frozenset({"", "index", "id", "row", "#", "unnamed: 0"})
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 _WHOLE = re.compile(r"[+-]?\d+")
+# A line of remarks; a first cell that is # alone names the rows.
+_REMARK = re.compile(r"\s*#(?!\s*[,;\t|])")
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,8 @@ def read(path: str | Path) -> UserData:
 
     In text, columns are separated by commas, semicolons, tabs, vertical bars or blanks, one and the same throughout;
     a first line of names, or one that counts the columns, is a header; a first column that counts the rows, or is named
-    as their index, is left out, and so is a constant column; commas in numbers are decimal commas where another
-    separator stands between columns. The notes say each of these.
+    as their index, is left out, and so are a constant column and lines that begin with #; commas in numbers are decimal
+    commas where another separator stands between columns. The notes say each of these.
 
     ValueError, one line with file, place and allowed range, on: a missing or unreadable file, another suffix, entries
     that are not real numbers, other than two axes, fewer than 3 rows, NaN or infinity, magnitudes above 1e6, no column
@@ -147,7 +149,8 @@ def _numbers(width: int) -> tuple[str, ...]:
 def _read_text(file: BufferedIOBase, what: str) -> _Raw:
     """Cells between separators, a header apart. ValueError by line and column for what is no number."""
     lines = file.read().decode("utf-8-sig").splitlines(keepends=True)
-    separator, cells = _separated(lines)
+    remarks = [j for j, line in enumerate(lines, start=1) if _REMARK.match(line)]
+    separator, cells = _separated(["\n" if _REMARK.match(line) else line for line in lines])
     numbers = [line for line, _ in cells]
     table = [[cell.strip() for cell in row] for _, row in cells]
     header, notes = _header(table, numbers)
@@ -160,8 +163,13 @@ def _read_text(file: BufferedIOBase, what: str) -> _Raw:
     for line, row in zip(numbers, table, strict=True):
         if len(row) != width:
             raise ValueError(f"{what}, row {line}: {len(row)} cells where the first row has {width}{between}")
+    if remarks:
+        notes = (
+            f"left out as remarks, for their #: {'line' if len(remarks) == 1 else 'lines'} {_ranges(remarks)}",
+            *notes,
+        )
     if separator == ",":
-        _refuse_decimal_pairs(table, numbers, what)
+        notes += _decimal_pairs(table, numbers, what)
     else:
         table, with_points = _with_points(table)
         notes += with_points
@@ -225,10 +233,10 @@ def _consecutive(cells: Sequence[str]) -> bool:
     return numbers[0].is_integer() and numbers == [numbers[0] + j for j in range(len(numbers))]
 
 
-def _refuse_decimal_pairs(table: list[list[str]], lines: Sequence[int], what: str) -> None:
-    """ValueError where commas seem to stand inside numbers.
+def _decimal_pairs(table: list[list[str]], lines: Sequence[int], what: str) -> tuple[str, ...]:
+    """What to ask where commas may stand inside numbers: all cells are whole numbers then, two for each column.
 
-    All cells are whole numbers then, and some are such as nobody writes: -0, 05 and 000 are halves of -0,3 and 1,05.
+    ValueError where some are such as nobody writes: -0, 05 and 000 are halves of -0,3 and 1,05.
     """
     width = len(table[0])
     paired = width % 2 == 0 and all(
@@ -243,6 +251,10 @@ def _refuse_decimal_pairs(table: list[list[str]], lines: Sequence[int], what: st
                     f"{what}, row {line}: '{left},{right}' looks like one number with a decimal comma; write decimal"
                     " points, or separate the columns by semicolons or tabs"
                 )
+    if not (paired and width == 2):
+        return ()
+    seen = f"'{table[0][0]},{table[0][1]}'"
+    return (f"commas separate its two columns of whole numbers: if {seen} is one number, write a decimal point",)
 
 
 def _with_points(table: list[list[str]]) -> tuple[list[list[str]], tuple[str, ...]]:

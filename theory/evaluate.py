@@ -74,7 +74,7 @@ def log_gap(y: float) -> float:
     """h(y) of LogGap to 32 units in the last place; infinite at zero.
 
     Below distance 1/4 from one, the series 1/2 - x/3 + x^2/4 - ... in x = y - 1, whose first 32 terms leave out 4^-32;
-    beyond, the difference x - log y is at least a quarter of either term.
+    beyond, the difference x - log y is at least a tenth of either term.
     """
     if y <= 0:
         return inf if y == 0 else nan

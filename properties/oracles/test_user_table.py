@@ -246,3 +246,36 @@ def test_a_first_line_that_may_be_a_header_is_never_read_in_silence(
 ) -> None:
     notes = "; ".join(read(written(tmp_path, f"{first}\n{rest}")).notes)
     assert note in notes if note else not notes
+
+
+def test_one_column_of_decimal_commas_reads_as_two_and_the_notes_ask(tmp_path: Path) -> None:
+    data = read(written(tmp_path, "1,5\n2,7\n1,1\n4,4\n"))
+    assert data.values.shape == (4, 2)
+    assert data.notes == (
+        "commas separate its two columns of whole numbers: if '1,5' is one number, write a decimal point",
+    )
+    for text in ("1.0,5\n2,7\n4,1\n", "1,-5\n2,7\n4,1\n", "1,5,2\n2,7,9\n4,1,4\n"):
+        assert not read(written(tmp_path, text)).notes
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "said"),
+    [
+        ("# of the year 2020\na,b\n1,5.5\n2.5,7\n3,1\n", ("a", "b"), "left out as remarks, for their #: line 1"),
+        ("  # x y\n#next\n1 5.5\n2.5 7\n3 1\n", ("1", "2"), "left out as remarks, for their #: lines 1-2"),
+        ("1;5.5\n2.5;7\n3;1\n# the end\n", ("1", "2"), "left out as remarks, for their #: line 4"),
+    ],
+)
+def test_lines_of_remarks_are_left_out_with_a_note(
+    tmp_path: Path, text: str, columns: tuple[str, ...], said: str
+) -> None:
+    data = read(written(tmp_path, text))
+    assert np.array_equal(data.values, [[1.0, 5.5], [2.5, 7.0], [3.0, 1.0]])
+    assert data.columns == columns
+    assert said in data.notes
+
+
+def test_a_first_cell_that_is_a_number_sign_names_the_rows(tmp_path: Path) -> None:
+    data = read(written(tmp_path, "#,a,b\n1,1,5.5\n2,2.5,7\n3,3,1\n"))
+    assert data.columns == ("a", "b")
+    assert data.rows == (2, 3, 4)
