@@ -11,6 +11,7 @@ import json
 import pkgutil
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,19 +44,26 @@ def breaks() -> tuple[Break, ...]:
 
 def fallen(experiment: Experiment, instance: str, patches: Mapping[str, Any]) -> set[str]:
     """The claims, findings aside, that fall at an instance, the situation taken before anything is planted."""
-    configuration, context = experiment.instances[instance], Context()
-    situation = experiment.situation(configuration, context)
-    trial = Trial(situation, measured(experiment, instance, patches), Budget())
+    situation = experiment.situation(experiment.instances[instance], Context())
     claims = [x for x in docket_of(Brief("quick")).trying(experiment) if not x.claim.is_finding]
-    return {x.name for x in claims if trial.judge(x.claim).verdict in FALLEN}
+    with planted(patches):  # also while it is judged: samples are drawn then
+        trial = Trial(situation, experiment.measure(experiment.instances[instance], Context()), Budget())
+        return {x.name for x in claims if trial.judge(x.claim).verdict in FALLEN}
+
+
+@contextmanager
+def planted(patches: Mapping[str, Any]) -> Iterator[None]:
+    """Parts of the model are replaced."""
+    with pytest.MonkeyPatch.context() as patch:
+        for path, wrong in patches.items():
+            patch.setattr(path, wrong)
+        forget()
+        yield
 
 
 def measured(experiment: Experiment, instance: str, patches: Mapping[str, Any]) -> Measurement:
-    """What an experiment measures at an instance with parts of the model replaced."""
-    with pytest.MonkeyPatch.context() as planted:
-        for path, wrong in patches.items():
-            planted.setattr(path, wrong)
-        forget()
+    """What an experiment measures at an instance, exactly, with parts of the model replaced."""
+    with planted(patches):
         return experiment.measure(experiment.instances[instance], Context())
 
 
