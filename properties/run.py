@@ -322,7 +322,9 @@ def _judge(brief: Brief, tasks: Callable[[Brief], list[Task]], ledger: Ledger, c
     with closing(judging(brief, waiting, count)) as found:
         for outcome in found:
             keep(ledger, outcome)
-            progress.finish(outcome.task.name, outcome.rows)
+            progress.say(outcome.rows)
+            if outcome.task.kind != STOPPED:  # which stands for no task that was waited for
+                progress.finish(outcome.task.name)
     return brief
 
 

@@ -241,8 +241,8 @@ class Progress:
         if self._bar is not None and self._line is not None:
             self._bar.update(self._line, total=self._total)
 
-    def finish(self, task: str, rows: Iterable[Row]) -> None:
-        """Counts one finished task; of each claim the first error and the first unexpected refutation are told."""
+    def say(self, rows: Iterable[Row]) -> None:
+        """Counts verdicts; of each claim the first error and the first unexpected refutation are told."""
         for row in rows:
             if row.version.startswith(LADDER):
                 continue
@@ -253,10 +253,10 @@ class Progress:
                 self._told.add(key)
                 said = f"{row.verdict}: {row.claim} {row.version} ({row.identity}) {row.reason}"
                 self._console.print(_said(" ".join(said.split())), style=_STYLES[row.verdict])
-        self._done += 1
-        self._tell(task)
 
-    def _tell(self, task: str) -> None:
+    def finish(self, task: str) -> None:
+        """Counts one finished task."""
+        self._done += 1
         if self._bar is not None and self._line is not None:
             self._bar.update(self._line, completed=self._done, description=task.replace("[", r"\["))
         elif self._done * 10 // self._total > (self._done - 1) * 10 // self._total:

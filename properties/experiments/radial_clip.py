@@ -20,8 +20,10 @@ from elbound.theory.symbols import D_max, G_r, bend_sup, beta, hessian_theta, la
 
 # Nodes of the first grid around the circle and among directions of the image; halvings; the width at which they end.
 AROUND, AMONG, HALVINGS, WIDTH = 128, 64, 40, 1e-11
-# An entry of the second derivative is a sum of fewer than ten products of at most six factors, each at most 6 / r.
-ENTRY = 512 * EPS
+# An entry of r D^2 Phi is a sum of fewer than ten products of at most six factors, each product at most 6: it errs by
+# at most 10 * 6 * (6 + 10) roundings. Two such by two, along a unit vector, have four times that in norm.
+ENTRY = 2**10 * EPS
+NORM = 4 * ENTRY
 # Encoder and decoder take these shares of the point: the clip acts on both together, and commutes with rotations.
 POINT = (0.6, 0.8)
 
@@ -43,8 +45,9 @@ def largest_bend(radius: float) -> Interval:
 
     Along a line through the origin r D^2 Phi is a trigonometric polynomial in psi, |theta| = r tan(psi), that changes
     sign after half the circle; its degree m is read off the Fourier coefficients. Where such a polynomial is largest,
-    at psi*, it is at least cos(m delta) of that within delta (M. Riesz). So it is in the direction y of the image, of
-    degree one: cells in which |y . D^2 Phi| over both cosines does not exceed what is attained are left out, the others
+    at psi*, it is at least cos(m delta) of that within delta (M. Riesz). There the image is no longer than at psi* and
+    leans from the best direction y by m delta at most, hence |y . D^2 Phi| is at least cos(m delta + lean) of the
+    largest within delta and lean of both. Cells where it cannot exceed what is attained are left out, the others
     halved.
     """
     reach, lean = math.pi / (2 * AROUND), math.pi / (2 * AMONG)
@@ -56,16 +59,18 @@ def largest_bend(radius: float) -> Interval:
     sizes = _sizes(np.repeat(form, AMONG, axis=0), cells[:, 1])
     attained = highest = float(sizes.max())
     for _ in range(HALVINGS):
-        bounds = sizes / (math.cos(degree * reach) * math.cos(lean))
-        attained, highest = max(attained, float(sizes.max())), max(float(bounds.max()), attained)
-        if highest <= attained * (1 + WIDTH):
+        bounds, attained = sizes / math.cos(degree * reach + lean), max(attained, float(sizes.max()))
+        enough = attained * (1 + WIDTH)  # a bound on every cell that is left out
+        highest = max(float(bounds.max()), enough)
+        if highest == enough:
             break
-        kept = cells[bounds > attained * (1 + WIDTH)]
+        kept = cells[bounds > enough]
         reach, lean = reach / 2, lean / 2
         corners = np.array([(a * reach, b * lean) for a in (-1, 1) for b in (-1, 1)])
         cells = (kept[:, None] + corners).reshape(-1, 2)
         sizes = _sizes(second_derivatives(cells[:, 0], radius), cells[:, 1])
-    return Interval.between(attained - ENTRY, highest + ENTRY + rest)
+    # What lies beyond the degree moves nodes and supremum; the cosine is above one half.
+    return Interval.between(attained - NORM, highest + 2 * NORM + 3 * rest)
 
 
 def _sizes(form: np.ndarray, angles: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """A user's file that ends its process, wherever it does: named in one line with its configuration, the rest judged."""
 
+import re
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -200,10 +201,15 @@ def test_a_measurement_that_ends_its_process_is_one_line_with_its_configuration_
     for reason in reasons:
         assert how in reason
         assert "experiment own/ends at x = " in reason
-    assert sum(" ".join(said.out.split()).count(" ".join(reason.split())) for reason in reasons) >= 1
+    told = sum(" ".join(said.out.split()).count(" ".join(reason.split())) for reason in reasons)
     assert judged(checks, name) >= 20
     if how == "SIGSEGV":
         assert all(f"mine.py:{checks.line(name, 'ctypes')}" in reason for reason in reasons)
+    # Without a line of the file they are one error of the claim, of which the terminal tells the first.
+    assert told == (MOST_DEATHS if how == "SIGSEGV" else 1)
+    counts = [(int(done), int(of)) for done, of in re.findall(r"^(\d+)/(\d+) tasks: ", said.out, re.MULTILINE)]
+    assert counts
+    assert all(done <= of for done, of in counts)
 
 
 def test_sys_exit_is_a_failure_of_the_one_measurement(checks: Checks) -> None:
@@ -218,14 +224,16 @@ def test_sys_exit_is_a_failure_of_the_one_measurement(checks: Checks) -> None:
 
 
 def test_whatever_else_a_measurement_raises_is_told_as_well(checks: Checks) -> None:
-    error, *_ = checks.errors("other", "own/ends")
-    assert "BaseException: of its own, during experiment own/ends at x = " in error.reason
+    errors = checks.errors("other", "own/ends")
+    assert len(errors) == MOST_DEATHS
+    assert all("BaseException: of its own, during experiment own/ends at x = " in x.reason for x in errors)
     assert (checks.said("other").code, judged(checks, "other") >= 20) == (2, True)
 
 
 def test_a_situation_that_ends_its_process_names_its_configuration(checks: Checks) -> None:
-    error, *_ = checks.errors("situation", "own/ends")
-    assert "exit status 3, during experiment own/ends at x = " in error.reason
+    errors = checks.errors("situation", "own/ends")
+    assert len(errors) == MOST_DEATHS
+    assert all("exit status 3, during experiment own/ends at x = " in x.reason for x in errors)
     assert judged(checks, "situation") >= 20
 
 

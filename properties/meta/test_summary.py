@@ -285,8 +285,9 @@ def test_progress_counts_tasks_and_tells_what_was_not_asked_for(terminal: bool) 
         progress.expect(30)
         progress.expect(10)
         for task in range(40):
-            progress.finish(f"[task] {task}", [synthetic.row("a", task), synthetic.fallen("a", "wrong: half", task)])
-        progress.finish("last", [synthetic.fallen("a", "", 3, expected=False, ratio=math.inf)])
+            progress.say([synthetic.row("a", task), synthetic.fallen("a", "wrong: half", task)])
+            progress.finish(f"[task] {task}")
+        progress.say([synthetic.fallen("a", "", 3, expected=False, ratio=math.inf)])
     text = console.text
     assert text.count("refuted: a (") == 1
     assert "refuted: a wrong: half" not in text
