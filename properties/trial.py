@@ -49,6 +49,8 @@ from elbound.theory.symbols import n
 SLOPE_BAND: Final = 0.05
 # Exponents of theorems differ by halves: one known no better than half of that is not decided.
 SLOPE_UNKNOWN: Final = 0.25
+SHORTEST: Final = 5
+NEEDED: Final = "5 places or more, the last at 4 times the index at two thirds of them, or beyond"
 CURVE_POINTS: Final = 16
 # A mean nearer to zero than so many standard errors seldom passes the screen, whose evidence grows as exp(z^2 / 2): it
 # is not weighed. That can only spare a mutant, never refute one.
@@ -544,9 +546,18 @@ class Trial:
         side, other = (claim.left, claim.right) if claim.left.atoms(Slope) else (claim.right, claim.left)
         if not isinstance(side, Slope):
             raise ValueError(f"slope {side}: a rate is one slope against one number")
+        if side.args[1] != series.index:
+            raise ValueError(
+                f"slope {side}: a slope along {side.args[1]}; the series was measured along {series.index}"
+            )
         exponent = -middle(single(self._enclosed(other)))
         grid = np.asarray(series.grid, dtype=np.float64)
         values = np.array([self._at_index(side.args[0], series, j) for j in series.grid])
+        if len(grid) < SHORTEST or grid[-1] < 4 * grid[max(4, 2 * len(grid) // 3) - 1]:
+            known = ", ".join(f"{j:g}" for j in grid)
+            raise ValueError(f"the index was measured at {known}; a rate needs {NEEDED}")
+        if not (np.isfinite(values) & (values > 0)).all():
+            raise ValueError(f"slope {side}: its values must be positive, and one is {values.min():.6g}")
         # The evidence core speaks of the exponent a in m^-a, the claim of the slope -a.
         rising = isinstance(claim.relation, Ge if side is claim.left else Le)
         verdict = verdict_of_rate(

@@ -281,7 +281,8 @@ def test_every_part_of_a_stage_has_an_address_of_its_own_and_is_drawn_once() -> 
         return {X: np.full(count, float(first))}
 
     budget = Budget()
-    read, size = Trial(Situation({p: 0.5}), Sample(draw, {X: RANGE}), budget), budget.screen_replicates
+    sample = Sample(draw, {X: Interval.between(0.0, np.inf)})
+    read, size = Trial(Situation({p: 0.5}), sample, budget), budget.screen_replicates
     for parts in (3, budget.confirm_replicates // size, 2):
         seen = [float(part(X)[0]) for part in read._draws("confirm", parts * size)]
         assert seen == [float(j * size) for j in range(parts)]
