@@ -289,6 +289,8 @@ class Series:
         if not whole or list(self.grid) != sorted(set(self.grid)):
             raise TypeError(f"Series: grid is {_told(self.grid)}; expected a tuple of growing whole numbers above zero")
         for letter, errors in _letters(self.scatter, "Series, scatter"):
+            if letter not in self.values:
+                raise TypeError(f"Series, scatter: {letter} is not among the values")
             given = list(errors) if isinstance(errors, Sequence | np.ndarray) else []
             if len(given) != len(self.grid) or not all(isinstance(x, Real) and float(x) > 0 for x in given):
                 expected = f"a positive relative standard error for each of the {len(self.grid)} places of the grid"

@@ -268,6 +268,7 @@ def test_what_is_declared_of_a_sample_is_checked_at_once(declared: dict[str, Any
         ({"grid": (1.0, 2.0)}, "expected a tuple of growing whole numbers above zero"),
         ({"scatter": 0.1}, "Series, scatter: 0.1, a float; expected a mapping"),
         ({"scatter": {"a": (0.1, 0.1)}}, "Series, scatter: the key 'a' is a str"),
+        ({"scatter": {F: (0.1, 0.1)}}, "Series, scatter: F is not among the values"),
         ({"scatter": {a: None}}, "scatter of a is None; allowed: a positive relative standard error for each of the 2"),
         ({"scatter": {a: (0.1, "0.1")}}, "allowed: a positive relative standard error for each of the 2 places"),
     ],
