@@ -39,7 +39,7 @@ from elbound.properties.judgement import (
     single,
 )
 from elbound.properties.place import Rival
-from elbound.properties.terms import excess_terms, indicators_of, magnitude, terms_of
+from elbound.properties.terms import excess_terms, indicators_of, magnitude, reduced, terms_of
 from elbound.reports.row import UNDECIDED, Verdict
 from elbound.theory.claim import Claim
 from elbound.theory.evaluate import Evaluation, NotMeasured, Slope, symbols_of
@@ -108,10 +108,10 @@ class Trial:
             if broken := claim.broken_assumption(self.situation.values, self.situation.facts):
                 return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=broken)
             if isinstance(self.measurement, Sample):
-                return self._sample(claim)
+                return self._sample(reduced(claim))
             if isinstance(self.measurement, Series) and claim.is_rate:
                 return self._rate(claim, self.measurement)
-            return self._exact(claim)
+            return self._exact_or_reduced(claim)
         except FAILURES as failure:  # a user's experiment, drawing only now, may raise anything
             return failed(failure)
 
@@ -234,6 +234,17 @@ class Trial:
         return Evaluation(self.situation.enclosed | dict(measured), Enclosures())
 
     # Exact
+
+    def _exact_or_reduced(self, claim: Claim) -> Judgement:
+        """As the claim is written where that is supported, or has nothing in common on its sides; else reduced.
+
+        What is common gives both sides their size, by which they may agree, and widens both enclosures.
+        """
+        written, short = self._exact(claim), reduced(claim)
+        if short is claim:
+            return written
+        found = self._exact(short)
+        return written if written.verdict is Verdict.SUPPORTED and found.verdict is not Verdict.REFUTED else found
 
     def _exact(self, claim: Claim) -> Judgement:
         if claim.setting.random and not (claim.affine(claim.left) and claim.affine(claim.right)):
