@@ -39,7 +39,7 @@ from elbound.properties.judgement import (
     single,
 )
 from elbound.properties.place import Rival
-from elbound.properties.terms import excess_terms, indicators_of, magnitude, terms_of
+from elbound.properties.terms import excess_terms, indicators_of, magnitude, reduced, terms_of
 from elbound.reports.row import UNDECIDED, Verdict
 from elbound.theory.claim import Claim
 from elbound.theory.evaluate import Evaluation, NotMeasured, Slope, symbols_of
@@ -47,8 +47,8 @@ from elbound.theory.symbols import n
 
 # A slope is called inconsistent only when it misses the claimed exponent by more than this.
 SLOPE_BAND: Final = 0.05
-# Exponents of theorems differ by halves: one known no better than half of that is not decided.
-SLOPE_UNKNOWN: Final = 0.25
+SHORTEST: Final = 5
+NEEDED: Final = "5 places or more, the last at 4 times the index at two thirds of them, or beyond"
 CURVE_POINTS: Final = 16
 # A mean nearer to zero than so many standard errors seldom passes the screen, whose evidence grows as exp(z^2 / 2): it
 # is not weighed. That can only spare a mutant, never refute one.
@@ -108,10 +108,10 @@ class Trial:
             if broken := claim.broken_assumption(self.situation.values, self.situation.facts):
                 return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=broken)
             if isinstance(self.measurement, Sample):
-                return self._sample(claim)
+                return self._sample(reduced(claim))
             if isinstance(self.measurement, Series) and claim.is_rate:
                 return self._rate(claim, self.measurement)
-            return self._exact(claim)
+            return self._exact_or_reduced(claim)
         except FAILURES as failure:  # a user's experiment, drawing only now, may raise anything
             return failed(failure)
 
@@ -234,6 +234,17 @@ class Trial:
         return Evaluation(self.situation.enclosed | dict(measured), Enclosures())
 
     # Exact
+
+    def _exact_or_reduced(self, claim: Claim) -> Judgement:
+        """As the claim is written where that is supported, or has nothing in common on its sides; else reduced.
+
+        What is common gives both sides their size, by which they may agree, and widens both enclosures.
+        """
+        written, short = self._exact(claim), reduced(claim)
+        if short is claim:
+            return written
+        found = self._exact(short)
+        return written if written.verdict is Verdict.SUPPORTED and found.verdict is not Verdict.REFUTED else found
 
     def _exact(self, claim: Claim) -> Judgement:
         if claim.setting.random and not (claim.affine(claim.left) and claim.affine(claim.right)):
@@ -544,32 +555,37 @@ class Trial:
         side, other = (claim.left, claim.right) if claim.left.atoms(Slope) else (claim.right, claim.left)
         if not isinstance(side, Slope):
             raise ValueError(f"slope {side}: a rate is one slope against one number")
+        if side.args[1] != series.index:
+            raise ValueError(
+                f"slope {side}: a slope along {side.args[1]}; the series was measured along {series.index}"
+            )
         exponent = -middle(single(self._enclosed(other)))
         grid = np.asarray(series.grid, dtype=np.float64)
         values = np.array([self._at_index(side.args[0], series, j) for j in series.grid])
+        if len(grid) < SHORTEST or grid[-1] < 4 * grid[max(4, 2 * len(grid) // 3) - 1]:
+            known = ", ".join(f"{j:g}" for j in grid)
+            raise ValueError(f"the index was measured at {known}; a rate needs {NEEDED}")
+        if not (np.isfinite(values) & (values > 0)).all():
+            raise ValueError(f"slope {side}: its values must be positive, and one is {values.min():.6g}")
         # The evidence core speaks of the exponent a in m^-a, the claim of the slope -a.
         rising = isinstance(claim.relation, Ge if side is claim.left else Le)
-        verdict = verdict_of_rate(
-            *_halves(grid, values, _scatter(side.args[0], series)),
+        found = verdict_of_rate(
+            *_halves(grid, values, self._scatter(side.args[0], series)),
             band=_band(claim.relation, exponent, rising=rising),
             logarithms=bool(side.args[0].has(log(side.args[1]))),
         )
-        slopes = tuple(-slope for slope in verdict.slopes)
-        measured = verdict.last_halves[1]
-        # By how much the limit is uncertain: the scatter, and how far the extrapolated limits lie.
-        error = max(measured.half_width, *(abs(limit.estimate - measured.estimate) for limit in verdict.limits))
-        word = Verdict.INCONSISTENT if verdict.inconsistent else Verdict.CONSISTENT
-        told = f"slope {word} (approximate): {-measured.estimate:.3f} +- {error:.2g} measured, {-exponent:g} claimed"
-        if not verdict.inconsistent and error > SLOPE_UNKNOWN:
-            told = f"undecided: {told}; a slope that is {SLOPE_UNKNOWN:g} off would look the same"
-        elif not verdict.inconsistent and measured.outside(*verdict.band):
-            told = f"undecided: {told}; they contradict one another at the longest range alone"
+        word = Verdict.INCONSISTENT if found.inconsistent else Verdict.CONSISTENT
+        slopes = tuple(-slope for slope in found.slopes)
+        last, *limits = (f"{-slope.estimate:.3f} +- {slope.half_width:.2g}" for slope in found.far)
+        told = f"undecided: {found.undecided}" if found.undecided else f"slope {word} (approximate)"
+        known = f"{last} measured, {' or '.join(limits)} in the limit, {-exponent:g} claimed"
         return Judgement(
             word,
-            reason=f"{told}; local slopes {', '.join(f'{slope:.3f}' for slope in slopes)}",
-            left=-measured.estimate,
+            reason=f"{told}: {known}; local slopes {', '.join(f'{slope:.3f}' for slope in slopes)}",
+            left=-found.far[0].estimate,
             right=-exponent,
-            error=error,
+            # By how much the limit is uncertain: the scatter, and how far the extrapolated limits lie.
+            error=max(found.far[0].half_width, *(abs(x.estimate - found.far[0].estimate) for x in found.far)),
             slopes=slopes,
         )
 
@@ -581,6 +597,19 @@ class Trial:
         # The claimed power through the last point: only its slope means anything.
         power = [values[-1] * (j / last) ** exponent for j in series.grid]
         return {"x": [float(j) for j in series.grid], "observed": values, "bound": power}
+
+    def _scatter(self, expression: Expr, series: Series) -> Floats:
+        """The relative standard errors of an expression in curves, along the grid: at most those of its curves in all.
+
+        By how much one standard error of each widens its enclosure; what is exact has rounding alone.
+        """
+        found = []
+        for place, index in enumerate(series.grid):
+            fixed = self.situation.enclosed | dict(series.values) | {series.index: Interval.of(float(index))}
+            drawn = {x: _scattered(series.values[x], float(errors[place])) for x, errors in series.scatter.items()}
+            sure, both = (single(Evaluation(fixed | known, Enclosures())(expression)) for known in ({}, drawn))
+            found.append(float(both.width - sure.width) / 2 / abs(middle(sure)))
+        return np.asarray(found) + float(np.finfo(np.float64).eps)
 
     def _at_index(self, expression: Expr, series: Series, index: int) -> float:
         values = self.situation.enclosed | dict(series.values) | {series.index: Interval.of(float(index))}
@@ -659,14 +688,11 @@ def _band(relation: Relational, exponent: float, *, rising: bool) -> tuple[float
     return (-math.inf, exponent + SLOPE_BAND) if rising else (exponent - SLOPE_BAND, math.inf)
 
 
-def _scatter(expression: Expr, series: Series) -> Floats:
-    """The relative standard errors of an expression in curves, along the grid: at most the sum of theirs.
-
-    That is so of products, quotients and sums of what is positive; what is exact has rounding alone.
-    """
-    asked = [errors for letter, errors in series.scatter.items() if expression.has(letter)]
-    rounding = np.full(len(series.grid), float(np.finfo(np.float64).eps))
-    return np.sum([rounding, *map(np.asarray, asked)], axis=0)  # type: ignore[no-any-return]
+def _scattered(value: Any, error: float) -> Any:
+    """A number, or a curve, known up to one relative standard error."""
+    if isinstance(value, Interval):
+        return value * Interval.around(1.0, error)
+    return lambda index: value(index) * Interval.around(1.0, error)
 
 
 def _halves(grid: Floats, values: Floats, errors: Floats) -> tuple[Means, Means]:

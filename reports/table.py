@@ -58,11 +58,14 @@ def claims_table(summary: Mapping[str, Any]) -> Table:
 
 def _basis(claim: Mapping[str, Any]) -> str:
     if rate := claim["rate"]:
-        return f", slope {figure(rate['measured'])} measured, {figure(rate['claimed'])} claimed"
+        measured, claimed, error = figure(rate["measured"]), figure(rate["claimed"]), rate["error"]
+        return f", slope {measured} +- {error:.2g} measured, {claimed} claimed"
     return f", {claim['basis']}" if claim["verdict"] in (Verdict.SUPPORTED, Verdict.REFUTED) and claim["basis"] else ""
 
 
 def _weakness(claim: Mapping[str, Any]) -> str:
+    if claim["undecided"] and claim["undecided"]["configurations"] == sum(claim["configurations"][x] for x in JUDGED):
+        return ", undecided"
     return (
         ", vacuous"
         if claim["vacuous"]

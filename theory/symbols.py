@@ -572,14 +572,14 @@ k_output = quantity("k_output", "kernel entry of the output weights, trained too
 V_s = quantity("V_s", "variance of a neuron's output over the latent noise", "V_s", nonnegative=True)
 below_shared = quantity(
     "below_shared",
-    "largest v . K1 v / v . (K2 + 2^-20 |K2| I) v",
-    r"\lambda_{\max}((K_2+2^{-20}|K_2|I)^{-1}K_1)",
+    "largest eigenvalue of K1 + c relative to K2 + c, where c = |K2| / 128",
+    r"\lambda_{\max}((K_2+c)^{-1}(K_1+c))",
     nonnegative=True,
 )
 below_frozen = quantity(
     "below_frozen",
-    "largest v . K1 v / v . (K3 + 2^-20 |K3| I) v",
-    r"\lambda_{\max}((K_3+2^{-20}|K_3|I)^{-1}K_1)",
+    "largest eigenvalue of K1 + c relative to K3 + c, where c = |K3| / 128",
+    r"\lambda_{\max}((K_3+c)^{-1}(K_1+c))",
     nonnegative=True,
 )
 lambda_noisier = quantity(

@@ -310,6 +310,7 @@ def rate_rows(*slopes: float) -> list[Row]:
             basis="",
             left=slope,
             right=-0.5,
+            error=0.125,
             ratio=None,
             certified_ratio=None,
             slopes=(slope - 0.01, slope),
@@ -344,8 +345,19 @@ def test_a_rate_that_slopes_contradict_fails_in_its_own_words_and_with_a_witness
     assert exit_code(of_rates(-0.5)) == 0
     console = Printed()
     show(summary, console, "page")
-    assert "inconsistent, slope 0.5 measured, -0.5 claimed" in console.text
+    assert "inconsistent, slope 0.5 +- 0.12 measured, -0.5 claimed" in console.text
     assert console.text.count("refuted") == 1, "of the bound alone: none refuted"
+
+
+def test_a_rate_is_called_undecided_only_where_every_configuration_is() -> None:
+    badly = "undecided: a slope that is off by 0.5 may look the same"
+    rows = [replace(row, reason=badly if row.left == -0.5 else "") for row in rate_rows(-0.5, -0.5, -0.49)]
+    entry = synthetic.entry("a/rate", rate=True, wrong=[], faults=[])
+    for some, said in ((rows, False), (rows[:2], True)):
+        console = Printed()
+        show(summarise(some, [entry], {}), console, "page")
+        assert ("claimed, undecided" in " ".join(console.text.split())) == said
+        assert "consistent, slope" in console.text
 
 
 def test_a_wrong_version_or_a_finding_that_is_a_rate_falls_when_slopes_contradict_it() -> None:
