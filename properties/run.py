@@ -110,26 +110,59 @@ def judging(brief: Brief, tasks: Sequence[Task], count: int) -> Generator[Outcom
 
     A claim, experiment or planted fault that took too long, or ended its process otherwise, becomes error rows and is
     left out from there on; of an experiment that ended it otherwise one configuration, up to MOST_DEATHS of them. Its
-    task begins again without it, those of other workers go on.
+    task begins again without it, those of other workers go on. What the task had found of it before is found again.
+    Tasks that have nothing left to do are finished without rows.
     """
-    waiting = deque(tasks)
+    waiting: deque[Task | _Salvage] = deque(tasks)
     if not waiting:
         return
     with crew_of(brief, min(count, len(waiting))) as crew:
         while waiting or crew.busy:
             while waiting and crew.free:
-                task = waiting.popleft()
-                crew.begin(task, run_task, brief, task)
-            task, answer = crew.next()
+                call = waiting.popleft()
+                terms = (call.brief, call.task) if isinstance(call, _Salvage) else (brief, call)
+                crew.begin(call, run_task, *terms)
+            call, answer = crew.next()
+            if isinstance(call, _Salvage):
+                yield call.stopped if isinstance(answer, Ended) else call.with_rows_of(answer)
+                continue
             if not isinstance(answer, Ended):
                 yield answer
                 continue
-            stopped = answer.stopped or _somewhere_in(brief, task)
+            stopped = answer.stopped or _somewhere_in(brief, call)
             name = _left_out(stopped, brief.without)
             if name not in brief.without:  # another worker may have met it before it was left out
-                brief = replace(brief, without=(*brief.without, name))
-                yield Outcome(Task(name, STOPPED), rows_of(stopped, answer.how, brief), 0, 0)
-            waiting = deque(x for x in (task, *waiting) if able(brief, x))
+                before, brief = brief, replace(brief, without=(*brief.without, name))
+                outcome = Outcome(Task(name, STOPPED), rows_of(stopped, answer.how, brief), 0, 0)
+                if stopped.piece["configuration"] and name.startswith(("claim ", "experiment ")):
+                    waiting.appendleft(_Salvage(before, _until(call, stopped), outcome))
+                else:
+                    yield outcome
+            waiting.appendleft(call)
+            for idle in [x for x in waiting if isinstance(x, Task) and not able(brief, x)]:
+                waiting.remove(idle)
+                yield Outcome(idle, (), 0, 0)
+
+
+@dataclass(frozen=True)
+class _Salvage:
+    """A task once more up to where it ended its process, for what it had found of the work that is left out now.
+
+    A refutation found there stands, whatever happens at the next configuration.
+    """
+
+    brief: Brief
+    task: Task
+    stopped: Outcome
+
+    def with_rows_of(self, found: Outcome) -> Outcome:
+        """The outcome that stands for the end of the process, with what came before it."""
+        return replace(found, task=self.stopped.task, rows=(*found.rows, *self.stopped.rows))
+
+
+def _until(task: Task, stopped: Stopped) -> Task:
+    piece = stopped.piece
+    return replace(task, until=place_of(task.experiment, piece["configuration"]), only=tuple(piece["claims"]))
 
 
 def _left_out(stopped: Stopped, without: Sequence[str]) -> str:
@@ -322,7 +355,7 @@ def _judge(brief: Brief, tasks: Callable[[Brief], list[Task]], ledger: Ledger, c
     with closing(judging(brief, waiting, count)) as found:
         for outcome in found:
             keep(ledger, outcome)
-            progress.say(outcome.rows)
+            progress.tell(outcome.rows)
             if outcome.task.kind != STOPPED:  # which stands for no task that was waited for
                 progress.finish(outcome.task.name)
     return brief

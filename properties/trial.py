@@ -20,7 +20,7 @@ import numpy as np
 from sympy import Eq, Expr, Ge, IndexedBase, Integer, Le, log
 from sympy.core.relational import Relational
 
-from elbound.properties.analysis import FAILURES, OWN_MODULE, line_in, one_line
+from elbound.properties.analysis import FAILURES, OWN_MODULE, line_in
 from elbound.properties.arithmetics import Enclosures, Floats, Replicates
 from elbound.properties.bets import ROUNDING_SHARE, Bet, Noise
 from elbound.properties.evidence.betting import MeanAtLeast
@@ -39,6 +39,7 @@ from elbound.properties.judgement import (
     single,
 )
 from elbound.properties.place import Rival
+from elbound.properties.slips import raised
 from elbound.properties.terms import excess_terms, indicators_of, magnitude, reduced, terms_of
 from elbound.reports.row import UNDECIDED, Verdict
 from elbound.theory.claim import Claim
@@ -71,7 +72,7 @@ def failed(failure: BaseException) -> Judgement:
     frames = (frame for frame, _ in walk_tb(failure.__traceback__))
     own = [x for x in frames if str(x.f_globals.get("__name__", "")).startswith(OWN_MODULE)]
     where = f"{Path(own[-1].f_code.co_filename).name}:{line_in(own[-1].f_code.co_filename, failure)}: " if own else ""
-    return Judgement(Verdict.ERROR, reason=f"{where}{type(failure).__name__}: {one_line(failure)}")
+    return Judgement(Verdict.ERROR, reason=f"{where}{raised(failure)}")
 
 
 class Trial:

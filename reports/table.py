@@ -206,9 +206,9 @@ def show(summary: Mapping[str, Any], console: Console, report: Path | str) -> No
 
 
 def _kind(row: Row) -> tuple[str, ...]:
-    """What tells a row from those that would say the same again: of errors file and line, and what it is."""
+    """What tells a row from those that would say the same again: of errors file, line if known, and what it is."""
     where, _, what = row.reason.partition(": ")
-    if row.verdict is Verdict.ERROR and re.fullmatch(r".*\.py:\d+", where):
+    if row.verdict is Verdict.ERROR and re.fullmatch(r".*\.py(:\d+)?", where):
         return (where, what.partition(":")[0])
     return (row.claim, row.version, row.verdict, "" if row.contradicted else where)
 
@@ -244,8 +244,8 @@ class Progress:
         if self._bar is not None and self._line is not None:
             self._bar.update(self._line, total=self._total)
 
-    def say(self, rows: Iterable[Row]) -> None:
-        """Counts verdicts; of each claim the first error and the first unexpected refutation are told."""
+    def tell(self, rows: Iterable[Row]) -> None:
+        """Counts rows by verdict; of each claim the first error and the first unexpected refutation are told."""
         for row in rows:
             if row.version.startswith(LADDER):
                 continue
@@ -255,13 +255,14 @@ class Progress:
             if (unexpected or row.verdict is Verdict.ERROR) and (key := _kind(row)) not in self._told:
                 self._told.add(key)
                 said = f"{row.verdict}: {row.claim} {row.version} ({row.identity}) {row.reason}"
-                self._console.print(_said(" ".join(said.split())), style=_STYLES[row.verdict])
+                self._console.print(_said(" ".join(said.split())), style=_STYLES[row.verdict], soft_wrap=True)
 
     def finish(self, task: str) -> None:
-        """Counts one finished task."""
+        """One task is finished."""
         self._done += 1
         if self._bar is not None and self._line is not None:
             self._bar.update(self._line, completed=self._done, description=task.replace("[", r"\["))
         elif self._done * 10 // self._total > (self._done - 1) * 10 // self._total:
             counts = ", ".join(f"{n} {verdict}" for verdict, n in sorted(self._verdicts.items()))
-            self._console.print(Text(f"{self._done}/{self._total} tasks: {counts}"))
+            said = ": ".join(filter(None, (f"{self._done}/{self._total} tasks", counts)))
+            self._console.print(Text(said), soft_wrap=True)

@@ -300,6 +300,7 @@ HALF = Claim(
 """
 GAP_BOUND = """
 print("a line of the user's own")
+__import__("os").write(1, b"a line past Python's print\\n")
 first = LogGap(w_min) * chi2 / K
 TWICE = Claim(IWAE, Le(gap[K], 2 * first), assuming=(WEIGHT_AWAY_FROM_ZERO, WEIGHT_VARIANCE))
 """
@@ -683,6 +684,7 @@ def test_a_right_bound_ends_with_zero_and_its_file_may_print(runs: Runs) -> None
     (claim,) = json.loads(said.out)["claims"]
     assert claim["verdict"] in {"supported", "consistent"}
     assert "a line of the user's own" in said.err
+    assert "a line past Python's print" in said.err
 
 
 def test_a_bound_that_is_no_number_spoils_no_other(runs: Runs) -> None:
