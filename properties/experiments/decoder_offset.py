@@ -342,7 +342,8 @@ class Moments:
     def _walked(self, rates: tuple[float, ...], add: np.ndarray, first: float) -> Walked:
         moved = [self._gammas * rate for rate in rates]
         keep, reach = np.prod([1 - x for x in moved], axis=0), np.prod([1 + np.abs(x) for x in moved], axis=0)
-        slip = len(rates) * (reach * 8 * EPS + self._gammas * self._off * np.sqrt(reach) ** (len(rates) - 1))
+        off = np.abs(self._gammas) * self._off
+        slip = len(rates) * (reach * 8 * EPS + off * np.sqrt(reach) ** (len(rates) - 1))
         return Walked.of(keep, slip, add, first)
 
     def expected(self, of: Quadratic) -> tuple[np.ndarray, np.ndarray]:
@@ -435,7 +436,7 @@ class OffsetRun(Experiment):
         problem = self.problem(configuration, context)
         steps, variance = problem.sgd.steps, problem.noise_variance
         direction = -1.0 if fault.startswith("ascent") else 1.0
-        # A gain scales the gradient, not the step: the parameters cannot tell.
+        # A gain scales the gradient, not the step: the parameters cannot tell. Steps uphill are negative ones.
         gammas = direction * problem.sgd.gain * np.array(problem.sgd.step_sizes())
         square, objective = self.expected(problem.broken(fault), gammas)
         noise = Interval.around(np.full((steps, 1), variance), 64 * EPS * variance)

@@ -82,6 +82,25 @@ def test_moments_from_one_steps_law_are_those_of_all_paths_and_of_the_recursion(
     assert t == len(gammas)
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_moments_of_steps_uphill_are_those_of_all_paths_within_their_error(name: str) -> None:
+    problem = problem_of(CASES[name])
+    gammas = -gammas_of(problem)
+    value, error = Moments(problem, gammas).expected(quadratics(problem.descent)[0])
+    for t, (offset, chances) in enumerate(paths(problem, gammas)):
+        enumerated = float((chances * problem.descent.gradients(offset).square().sum(0)).sum())
+        assert 0 <= error[t] <= 1e-9 * value[t]
+        assert abs(value[t] - enumerated) <= error[t] + 1e-12 * (1 + enumerated)
+
+
+def test_the_error_of_a_thousand_steps_uphill_is_a_small_share_of_where_they_lead() -> None:
+    """The squared gradient has grown by fifty decades."""
+    problem = problem_of(dict(OFFSET_MOMENTS.instances["offset, nu=1, n=1000"]))
+    value, error = Moments(problem, -gammas_of(problem)).expected(quadratics(problem.descent)[0])
+    assert value[-1] > 1e40 * value[0]
+    assert np.all((error >= 0) & (error <= 1e-6 * value))
+
+
 def simulated(descent: OffsetDescent, problem: OffsetProblem, count: int) -> np.ndarray:
     """Squared gradients at every iterate of runs drawn as training draws them, [n + 1, R]."""
     sgd, vae = problem.sgd, descent.problem
