@@ -407,9 +407,10 @@ GRADIENT_NOISE = Setting(
     observables=(v, s1, s2, s2_l, s2_c, v_K),
     facts=(WITH_REPLACEMENT, WITHOUT_REPLACEMENT),
     units={
-        OBJECTIVE: {sigma_x2: -1, v: 2, s1: 2, s2: 2, s2_l: 2, s2_c: 2, v_K: 2},
+        OBJECTIVE: {**LIKELIHOOD, v: 2, s1: 2, s2: 2, s2_l: 2, s2_c: 2, v_K: 2},
         DATA: {
             sigma_x2: 2,
+            beta: -2,
             s2_c: -2,
             tr_S: 2,
             tr_D: 2,
@@ -605,8 +606,8 @@ SGD_HORIZONS = Setting(
     observables=(average, uniform_average),
     facts=(UNBIASED, SMOOTH),
     units={
-        OBJECTIVE: {C: -1, L: 1, Delta: 1, average: 2, uniform_average: 2},
-        PARAMETERS: {C: 2, L: -2, average: -2, uniform_average: -2},
+        OBJECTIVE: {C: -1, L: 1, Delta: 1, sigma_inf2: 2, average: 2, uniform_average: 2},
+        PARAMETERS: {C: 2, L: -2, sigma_inf2: -2, average: -2, uniform_average: -2},
     },
 )
 
@@ -850,7 +851,7 @@ ADAM_DRIFT = Setting(
     "Adam held at one parameter, independent gradients of a scalar quadratic, regulariser inside the root",
     parameters=(beta_1, beta_2, reg, g_2, g_3, g_4, g_5),
     observables=(drift, rest, rest_past),
-    units={OBJECTIVE: {reg: 1, g_2: 2, g_3: 3, g_4: 4, rest: 1, rest_past: 1}},
+    units={OBJECTIVE: {reg: 1, g_2: 2, g_3: 3, g_4: 4, g_5: 5, rest: 1, rest_past: 1}},
 )
 
 ADAM_RUN = Setting(

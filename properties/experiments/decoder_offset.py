@@ -74,8 +74,9 @@ class OffsetProblem:
         """The start is "start" noises of F above its least value, of L's square where there is no noise."""
         c: Any = configuration
         silent = not c.get("noise", True)
-        # One datum and no decoder weights: nothing is left to draw. Beta moves nothing here.
-        problem = problem_of({**c, "beta": 1.0, "N": 1 if silent else c["N"]}, context)
+        problem = problem_of({**c, "beta": 1.0}, context)  # beta moves nothing here
+        if silent:  # one datum and no decoder weights: nothing is left to draw
+            problem = replace(problem, data=problem.data[:1])
         drawn, scale = gaussian_weights(problem, c["seed"]), 0.0 if silent else c["scale"]
         descent = OffsetDescent(problem, Weights(drawn.encoder * scale, drawn.decoder * scale))
         smoothness = 1 / c["sigma_x2"] / c["curvature / L"]
@@ -342,8 +343,7 @@ class Moments:
     def _walked(self, rates: tuple[float, ...], add: np.ndarray, first: float) -> Walked:
         moved = [self._gammas * rate for rate in rates]
         keep, reach = np.prod([1 - x for x in moved], axis=0), np.prod([1 + np.abs(x) for x in moved], axis=0)
-        off = np.abs(self._gammas) * self._off
-        slip = len(rates) * (reach * 8 * EPS + off * np.sqrt(reach) ** (len(rates) - 1))
+        slip = len(rates) * (reach * 8 * EPS + np.abs(self._gammas) * self._off * np.sqrt(reach) ** (len(rates) - 1))
         return Walked.of(keep, slip, add, first)
 
     def expected(self, of: Quadratic) -> tuple[np.ndarray, np.ndarray]:
@@ -369,7 +369,7 @@ class Moments:
             share = float((of.bend * between).sum()) * (1 if g == h else 2)
             value += share * spread.values
             wrong = update.spread_error * float(np.abs(of.bend).sum()) + 64 * EPS * abs(share)
-            error += abs(share) * spread.errors + wrong * np.abs(spread.values)
+            error += abs(share) * spread.errors + wrong * (np.abs(spread.values) + spread.errors)
         return value, error + 64 * EPS * (abs(of.at) + np.abs(value))
 
 
@@ -569,6 +569,10 @@ def paths(problem: OffsetProblem, gammas: np.ndarray) -> Iterator[tuple[Tensor, 
         yield offset, chances
 
 
+# Few noises away: far away no horizon is long enough for the noise to lead.
+NEAR = {"start": Logarithmic("start", 1e-6, 1e3, usual=(1e-4, 0.1))}
+
+
 class OffsetHorizons(Experiment):
     """The weighted mean square at horizons up to a million steps, from the same moments."""
 
@@ -576,11 +580,14 @@ class OffsetHorizons(Experiment):
     title = "exact moments of real steps at growing horizons"
     setting = SGD_HORIZONS
     share = 0.2
-    space = Space((*AXES, Choice("noise", (True, False), usual=4)))
+    space = Space((*(NEAR.get(axis.name, axis) for axis in AXES), Choice("noise", (True, False), usual=4)))
     instances = {
         "offset at optimum": {**BASE, "noise": True},
         "offset, nu=1": {**BASE, "noise": True, "start": 1.0},
         "one datum, no noise": {**BASE, "noise": False, "start": 1.0, "LC": 0.05},
+        "one datum of two-valued data, no noise": {**BASE, "noise": False, "start": 1.0, "data": "two-valued"},
+        "offset far away": {**BASE, "noise": True, "start": 1_000.0},
+        "noise leads late, L C nearly 2": {**BASE, "noise": True, "start": 7.9, "LC": 1.99},
     }
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:
