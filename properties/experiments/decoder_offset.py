@@ -587,6 +587,7 @@ class OffsetHorizons(Experiment):
         "one datum, no noise": {**BASE, "noise": False, "start": 1.0, "LC": 0.05},
         "one datum of two-valued data, no noise": {**BASE, "noise": False, "start": 1.0, "data": "two-valued"},
         "offset far away": {**BASE, "noise": True, "start": 1_000.0},
+        "offset at optimum, L half the curvature": {**BASE, "noise": True, "LC": 1.9, "curvature / L": 2.0},
         "noise leads late, L C nearly 2": {**BASE, "noise": True, "start": 7.9, "LC": 1.99},
     }
 

@@ -69,6 +69,15 @@ def test_each_written_exponent_moves_by_each_step() -> None:
     assert {x.right.doit() for x in root.values()} == {lam ** (Rational(1, 2) + step) + beta for step in STEPS}
 
 
+def test_an_odd_power_of_what_may_be_negative_keeps_its_sign_with_another_exponent() -> None:
+    found = named(Claim(EXACT, Le(hessian, 1 / (lam - beta))), Family.EXPONENT).values()
+    assert len(found) == len(STEPS)
+    for mutant, step in zip(found, STEPS, strict=True):
+        size = pytest.approx(2.0 ** float(step - 1))
+        assert mutant.bound_at({lam: 3.0, beta: 1.0}) == size
+        assert -mutant.bound_at({lam: 1.0, beta: 3.0}) == size
+
+
 def test_a_square_of_what_may_be_negative_keeps_a_value_with_another_exponent() -> None:
     for mutant in named(Claim(EXACT, Le(hessian, (lam - beta) ** 2 + r)), Family.EXPONENT).values():
         assert math.isfinite(mutant.bound_at({lam: 1.0, beta: 3.0, r: 1.0}))
