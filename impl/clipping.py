@@ -6,6 +6,7 @@ in the share, largest for a radial direction at |theta| = r / 2. Own derivation.
 """
 
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -57,6 +58,20 @@ def pull_back(theta: Weights, vector: Weights, radius: float | Tensor) -> Weight
     weights = scaled(theta, 1 / rho)
     along = inner(weights, vector) / radius**2
     return Weights((vector.encoder - weights.encoder * along) / rho, (vector.decoder - weights.decoder * along) / rho)
+
+
+def squared_bend(t: Any, p: Any) -> tuple[Any, Any, Any]:
+    """(r |D^2 Phi[v, v]|)^2 for a unit direction v of radial share p where |theta|^2 / (r^2 + |theta|^2) = t.
+
+    With its derivatives in t and in p. Along theta and across it D^2 Phi[v, v] has r^-1 sqrt(t) (1 - t) times
+    3 t p - 1 - 2 p and -2 sqrt(p (1 - p)), so the square is a polynomial on the unit square: nothing lies beyond.
+    """
+    along = 1 + 2 * p - 3 * t * p
+    value = along * along + 4 * p * (1 - p)
+    weight, left = t * (1 - t) ** 2, 1 - t
+    by_t = left * (1 - 3 * t) * value - weight * 6 * p * along
+    by_p = weight * (2 * along * (2 - 3 * t) + 4 - 8 * p)
+    return weight * value, by_t, by_p
 
 
 def hessian(problem: LinearVAE, theta: Weights, radius: float) -> Float[Tensor, "P P"]:

@@ -66,7 +66,7 @@ from elbound.theory.symbols import (
     b_j,
     b_kl,
     bend,
-    bend_theta,
+    bend_sup,
     beta,
     beta_1,
     beta_2,
@@ -368,10 +368,10 @@ LINEAR_VAE_LEARNED_VARIANCE = Setting(
 
 RADIAL_CLIP = Setting(
     "radial-clip",
-    "a point theta of the radial soft-clip Phi(theta) = theta / sqrt(1 + |theta|^2 / r^2) onto the ball of radius r",
+    "the radial soft-clip theta / sqrt(1 + |theta|^2 / r^2) onto the ball of radius r",
     parameters=(r,),
-    observables=(bend_theta,),
-    units={PARAMETERS: {r: 1, bend_theta: -1}},
+    observables=(bend_sup,),
+    units={PARAMETERS: {r: 1, bend_sup: -1}},
 )
 
 CLIPPED_LINEAR_VAE = Setting(

@@ -213,8 +213,8 @@ hessian_theta = quantity(
     r"\|\nabla^2(F\circ\Phi)\|",
     nonnegative=True,
 )
-bend_theta = quantity(
-    "bend_theta", "norm of the radial soft-clip's second derivative at theta", r"\|D^2\Phi(\theta)\|", nonnegative=True
+bend_sup = quantity(
+    "bend_sup", "supremum of the norm of the radial soft-clip's second derivative", r"\sup\|D^2\Phi\|", nonnegative=True
 )
 lam_1x = quantity("lam_1x", "largest eigenvalue of the second moment of (x, 1)", r"\tilde\lambda", nonnegative=True)
 ell = quantity("ell", "largest absolute value allowed to the encoder's log-variances", r"\ell", nonnegative=True)

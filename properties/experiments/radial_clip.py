@@ -1,65 +1,83 @@
-"""The radial soft-clip: the norm of its second derivative, and Hessians of the clipped Linear VAE."""
+"""The radial soft-clip: its second derivative's norm enclosed, and Hessians of the clipped Linear VAE."""
 
-import math
+import heapq
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
 
-from elbound.impl import clipping
-from elbound.impl.clipping import hessian, scaled
-from elbound.impl.deep_layers import derivatives
+from elbound.impl.clipping import hessian, scaled, squared_bend
 from elbound.impl.linear_vae import LinearVAE, Weights
 from elbound.properties.datasets import bundled
-from elbound.properties.evidence.bilinear import bilinear_norm
+from elbound.properties.evidence.enclosure import Arithmetic, best
+from elbound.properties.evidence.intervals import Interval, sqrt
 from elbound.properties.experiment import Context, Exact, Experiment, Situation
-from elbound.properties.experiments.deep_layerwise import PASS
 from elbound.properties.experiments.linear_vae_ball import gaussian_weights, norm_of, problem_of
 from elbound.properties.sizes import sizes_of
 from elbound.properties.spaces import Choice, Configuration, Count, Linear, Logarithmic, LogarithmicCount, Scalar, Space
 from elbound.theory.settings import CLIPPED_LINEAR_VAE, RADIAL_CLIP
-from elbound.theory.symbols import D_max, G_r, bend_theta, beta, hessian_theta, lam, r, sigma_x2
+from elbound.theory.symbols import D_max, G_r, bend_sup, beta, hessian_theta, lam, r, sigma_x2
+
+WIDTH = 1e-11
+Box = tuple[float, float, float, float]
+
+
+def largest_square(arithmetic: Arithmetic, last_share: float = 1.0) -> Interval:
+    """The supremum of `squared_bend` over 0 <= t <= 1, 0 <= p <= last_share, by branch and bound in ball arithmetic."""
+    with arithmetic.working():
+        boxes, certain = [_bounded(arithmetic, (0.0, 1.0, 0.0, last_share))], 0.0
+        while -boxes[0][0] - certain > WIDTH * certain:
+            for part in _halves(heapq.heappop(boxes)[2]):
+                found = _bounded(arithmetic, part)
+                certain = max(certain, found[1])
+                heapq.heappush(boxes, found)
+    return Interval.between(certain, max(certain, -boxes[0][0]))
+
+
+def _bounded(arithmetic: Arithmetic, box: Box) -> tuple[float, float, Box]:
+    """Minus an upper bound on the box, a value attained in it, and the box cut to where its supremum lies."""
+    t0, t1, p0, p1 = box
+    hull, ends = arithmetic.hull, arithmetic.ends
+    _, by_t, by_p = squared_bend(hull(t0, t1), hull(p0, p1))
+    # Where the function is monotone in a coordinate over the whole box, its supremum lies at that end.
+    t0, t1 = _cut(ends(by_t), t0, t1)
+    p0, p1 = _cut(ends(by_p), p0, p1)
+    value, by_t, by_p = squared_bend(hull(t0, t1), hull(p0, p1))
+    t, p = t0 / 2 + t1 / 2, p0 / 2 + p1 / 2
+    centre = squared_bend(hull(t, t), hull(p, p))[0]
+    near = centre + by_t * (hull(t0, t1) - hull(t, t)) + by_p * (hull(p0, p1) - hull(p, p))
+    return -min(ends(value)[1], ends(near)[1]), ends(centre)[0], (t0, t1, p0, p1)
+
+
+def _cut(slope: tuple[float, float], low: float, high: float) -> tuple[float, float]:
+    return (high, high) if slope[0] >= 0 else (low, low) if slope[1] <= 0 else (low, high)
+
+
+def _halves(box: Box) -> tuple[Box, Box]:
+    t0, t1, p0, p1 = box
+    if t1 - t0 >= p1 - p0:
+        t = t0 / 2 + t1 / 2
+        return (t0, t, p0, p1), (t, t1, p0, p1)
+    p = p0 / 2 + p1 / 2
+    return (t0, t1, p0, p), (t0, t1, p, p1)
 
 
 class Bend(Experiment):
-    """|D^2 Phi| at points of the plane, from the origin to far outside, by automatic derivatives of the clip itself.
-
-    The weights of one datum entry and one latent are a plane, on which the norm is enclosed. No other point has more:
-    D^2 Phi[v, v] at theta depends on the plane of theta and v alone, on which every clip by its norm is this one.
-    """
+    """sup |D^2 Phi| over all points and directions: a polynomial's supremum on the unit square, enclosed."""
 
     key = "smoothness/radial-clip"
-    title = "automatic second derivatives, their norm enclosed over all directions"
+    title = "supremum over all points and directions by ball arithmetic"
     setting = RADIAL_CLIP
-    share = 0.5
-    space = Space(
-        (Logarithmic("r", 1e-3, 1e3), Logarithmic("reach", 1e-3, 1e3, usual=(0.1, 4.0)), Linear("angle", 0.0, 6.25))
-    )
-    instances = {
-        "half the radius, decoder alone": {"r": 1.0, "reach": 0.5, "angle": 0.0},
-        "half the radius, oblique, r = 1/4": {"r": 0.25, "reach": 0.5, "angle": 2.0},
-        "at the radius": {"r": 3.0, "reach": 1.0, "angle": 1.0},
-        "far outside": {"r": 1.0, "reach": 100.0, "angle": 4.0},
-    }
-    faults = {"clipped to half the radius": "half the radius, decoder alone"}
+    share = 0.25
+    space = Space((Logarithmic("r", 0.01, 100.0),))
+    instances = {"r = 1": {"r": 1.0}, "r = 1/4": {"r": 0.25}}
+    faults = {"directions along the radius left out": "r = 1"}
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:
         return Situation({r: float(configuration["r"])}, precision=0.0)
 
     def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
-        c: Any = configuration
-        distance, radius = c["reach"] * c["r"], c["r"] / 2 if fault else c["r"]
-        theta = distance * torch.tensor([math.sin(c["angle"]), math.cos(c["angle"])], dtype=torch.float64)
-
-        def image(point: Tensor) -> Tensor:
-            clipped = clipping.clip(Weights(*point.view(2, 1, 1, 1)), radius)
-            return torch.cat([clipped.encoder.flatten(), clipped.decoder.flatten()])
-
-        form = derivatives(image, theta).second
-        # Entries are sums of few terms, each of at most 3 / r times a number below one.
-        error = PASS * (float(form.norm()) + 12 / radius)
-        symmetric = ((form + form.mT) / 2).numpy()
-        return Exact({bend_theta: bilinear_norm(symmetric, error)})
+        root = sqrt(largest_square(best(), last_share=0.5 if fault else 1.0))
+        return Exact({bend_sup: root / float(configuration["r"])}, basis="enclosure")
 
 
 def theta_of(problem: LinearVAE, configuration: Configuration) -> Weights:

@@ -1,7 +1,8 @@
 """Identities that the proofs about the Linear VAE's landscape and curvature rest on, by sympy."""
 
-from sympy import Expr, Matrix, Max, Rational, Symbol, diff, expand, log, simplify, solve, sqrt, symbols
+from sympy import Expr, Max, Rational, Symbol, diff, expand, log, simplify, solve, sqrt, symbols
 
+from elbound.impl.clipping import squared_bend
 from elbound.theory.landscape import infimum, origin_saddle
 from elbound.theory.smoothness import linear_vae_learned_variance, linear_vae_pointwise, radial_clip
 from elbound.theory.symbols import L_V, L_W, L_WV, D_i, L_Vl, beta, i, lam_i, r, sigma_x2
@@ -67,12 +68,11 @@ def test_the_larger_eigenvalues_in_the_bounds_solve_their_characteristic_equatio
 
 def test_the_radial_clips_second_derivative_is_largest_where_its_proof_says() -> None:
     t, p = Symbol("t", positive=True), Symbol("p", positive=True)
-    # With r = 1 and |theta| = u, along a unit direction of radial share p.
-    h, u = Symbol("h", real=True), sqrt(t / (1 - t))
-    point = Matrix([u + h * sqrt(p), h * sqrt(1 - p)])
-    bent = (point / sqrt(1 + point.dot(point))).diff(h, 2).subs(h, 0)
-    value = t * (1 - t) ** 2 * (1 + p * (8 - 6 * t) - 3 * t * (4 - 3 * t) * p**2)
-    assert simplify(bent.dot(bent) - value) == 0
+    value, by_t, by_p = squared_bend(t, p)
+    stated = t * (1 - t) ** 2 * (1 + p * (8 - 6 * t) - 3 * t * (4 - 3 * t) * p**2)
+    assert expand(value - stated) == 0
+    assert expand(diff(value, t) - by_t) == 0
+    assert expand(diff(value, p) - by_p) == 0
     assert expand(value.subs(p, 1) - 9 * t * (1 - t) ** 4) == 0
     # The slope at p = 1 is positive below t = 1/3 and negative from there to t = 1.
     assert set(solve(diff(value, p).subs(p, 1) / (t * (1 - t) ** 2), t)) == {Rational(1, 3), Rational(4, 3)}

@@ -1,4 +1,6 @@
-"""The clipped Hessian against automatic differentiation, and the clip's second derivative in more dimensions."""
+"""The radial soft-clip's derivatives and the enclosed norm of the second, against automatic differentiation."""
+
+import math
 
 import numpy as np
 import pytest
@@ -8,14 +10,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from elbound.impl import clipping
-from elbound.impl.deep_layers import derivatives
+from elbound.impl.clipping import squared_bend
 from elbound.impl.full_linear_vae import at_weights, objective
 from elbound.impl.linear_vae import LinearVAE, Weights
-from elbound.properties.experiment import Context
-from elbound.properties.experiments.radial_clip import BEND
-from elbound.theory.symbols import bend_theta
+from elbound.properties.evidence.enclosure import Arithmetic, best, mpmath_intervals
+from elbound.properties.experiments.radial_clip import largest_square
 
 EXAMPLES = settings(deadline=None, derandomize=True, database=None, max_examples=20)
+shares = st.integers(1, 99).map(lambda j: j / 100)
 
 
 @EXAMPLES
@@ -39,31 +41,30 @@ def test_the_composed_hessian_is_the_one_of_automatic_differentiation(seed: int,
 
 
 @EXAMPLES
-@given(seed=st.integers(0, 2**16), reach=st.integers(0, 40).map(lambda j: j / 10))
-def test_in_more_dimensions_no_pair_of_directions_bends_more_than_in_the_plane(seed: int, reach: float) -> None:
-    rng, radius = np.random.default_rng(seed), 0.7
-    theta, first, second = (torch.tensor(x / np.linalg.norm(x)) for x in rng.normal(size=(3, 6)))
+@given(t=shares, p=shares, radius=st.sampled_from([0.5, 2.0]))
+def test_the_polynomial_is_the_squared_second_derivative(t: float, p: float, radius: float) -> None:
+    theta = torch.tensor([radius * math.sqrt(t / (1 - t)), 0.0, 0.0], dtype=torch.float64)
+    direction = torch.tensor([math.sqrt(p), 0.0, math.sqrt(1 - p)], dtype=torch.float64)
 
-    def image(point: Tensor) -> Tensor:
-        clipped = clipping.clip(Weights(point[:3].view(1, 3, 1), point[3:].view(3, 1, 1)), radius)
-        return torch.cat([part.flatten() for part in clipped])
+    def along(step: Tensor) -> Tensor:
+        point = theta + step * direction
+        return point / torch.sqrt(1 + point.square().sum() / radius**2)
 
-    form = derivatives(image, reach * radius * theta).second
-    found = BEND.measure({"r": radius, "reach": reach, "angle": 1.3}, Context()).values[bend_theta]
-    along = [torch.einsum("ipq,p,q->i", form, *pair).norm() for pair in ((first, second), (theta, first))]
-    assert max(along) <= float(found.high)
-    # The radial direction alone reaches 3 u / (1 + u^2)^(5/2) over r, which is the norm up to u = 1 / sqrt 2.
-    radial = float(torch.einsum("ipq,p,q->i", form, theta, theta).norm())
-    assert radial <= float(found.high)
-    if reach <= 0.7:
-        assert radial == pytest.approx(float(found.low), rel=1e-9, abs=1e-10)
+    zero = torch.zeros((), dtype=torch.float64)
+    second = torch.func.jacrev(torch.func.jacrev(along))(zero)
+    value, by_t, by_p = squared_bend(t, p)
+    # Values below one, a few operations each: a hundred units of rounding.
+    assert value == pytest.approx(float(second.square().sum()) * radius**2, abs=1e-14)
+    step = 1e-6
+    assert by_t == pytest.approx((squared_bend(t + step, p)[0] - squared_bend(t - step, p)[0]) / (2 * step), abs=1e-7)
+    assert by_p == pytest.approx((squared_bend(t, p + step)[0] - squared_bend(t, p - step)[0]) / (2 * step), abs=1e-7)
 
 
-def test_the_norm_is_the_stated_constant_at_half_the_radius_and_zero_at_the_origin() -> None:
-    for angle in (0.0, 1.0, 4.0):
-        found = BEND.measure({"r": 2.0, "reach": 0.5, "angle": angle}, Context()).values[bend_theta]
-        assert found.contains(clipping.CURVATURE / 2)
-        assert float(found.width) <= 1e-9
-        origin = BEND.measure({"r": 2.0, "reach": 0.0, "angle": angle}, Context()).values[bend_theta]
-        assert origin.contains(0.0)
-        assert float(origin.high) <= 1e-9
+@pytest.mark.parametrize("arithmetic", [best(), mpmath_intervals(64)], ids=lambda x: x.basis)
+def test_the_supremum_over_points_and_directions_is_enclosed_and_is_the_stated_constant(arithmetic: Arithmetic) -> None:
+    found = largest_square(arithmetic)
+    assert found.contains(2304 / 3125)
+    assert float(found.width) <= 1e-10
+    assert found.contains(clipping.CURVATURE**2)
+    assert not found.contains(0.8**2)
+    assert float(largest_square(arithmetic, last_share=0.5).high) < 0.7
