@@ -92,7 +92,7 @@ would agree with the claim by extrapolation alone. That there is a logarithm is 
 LOGARITHM = Claim(
     SGD_HORIZONS,
     Ge(rise, Rational(4, 3)),
-    assuming=(L * C < 2, SMOOTH, Delta <= 2 * L * C**2 * sigma_inf2),
+    assuming=(L * C < 2, SMOOTH, sigma_inf2 > 0, Delta <= 2 * L * C**2 * sigma_inf2),
     title="Where noise leads, sqrt n times the mean square rises by a third from n = 10^3 to 10^6: the logarithm.",
     standing=Standing.MEASURED,
     proof="""By the equality above the rise is to leading order (A + log 10^6) / (A + log 10^3), above 1.6 where A <= 4.
