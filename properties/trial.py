@@ -65,6 +65,11 @@ STANDARD_ERRORS: Final = 6.0
 TO_DECLARE: Final = "declare a finite range, or a variance in Sample(variances=...)"
 NOT_MEASURED: Final = "nothing was measured here"
 NO_STRONGER: Final = "no stronger than the claim here"
+NO_NUMBER: Final = "one of its sides is no finite number here"
+
+
+class NoNumber(ValueError):
+    """A side of a relation is no finite number."""
 
 
 def failed(failure: BaseException) -> Judgement:
@@ -168,9 +173,9 @@ class Trial:
         """The verdict on a mutant at the least cost: looked at first, weighed where it looks more broken than ever.
 
         A look compares middles of enclosures, or means of the screened replicates. `claim` is what the mutant was made
-        of, where that speaks; "assumption not met" where the mutant says nothing here that the claim does not, and
-        where nothing was measured; consistent where it looks true. `doubt` is the largest that was weighed
-        before.
+        of, where that speaks; "assumption not met" where the mutant says nothing here that the claim does not, where
+        nothing was measured and where the change leaves a side without a number, as the logarithm of a negative one;
+        consistent where it looks true. `doubt` is the largest that was weighed before.
         """
         if self.measurement is None:
             return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=NOT_MEASURED)
@@ -183,6 +188,8 @@ class Trial:
             if not look.broken:
                 return look.judgement(0.0)
             seen = self._doubt(mutant)
+        except NoNumber:
+            return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=NO_NUMBER)
         except FAILURES as failure:  # a user's experiment, drawing only now, may raise anything
             return failed(failure)
         judgement = replace(self.weigh(mutant), doubt=seen) if seen > max(doubt, WEIGHED) else look.judgement(seen)
@@ -644,7 +651,7 @@ class _Look:
     @classmethod
     def of(cls, relation: Relational, left: float, right: float) -> "_Look":
         if not (math.isfinite(left) and math.isfinite(right)):
-            raise ValueError(f"the sides are {left:.6g} and {right:.6g}; finite numbers are needed")
+            raise NoNumber(f"the sides are {left:.6g} and {right:.6g}; finite numbers are needed")
         return cls(left, right, isinstance(relation, Ge), isinstance(relation, Eq))
 
     @property

@@ -753,10 +753,12 @@ beta_2 = quantity("beta_2", "how much of its second moment Adam keeps in a step"
 reg = quantity("reg", "Adam's regulariser, in units of a gradient", r"\epsilon")
 R = quantity("R", "a sure bound on every coordinate of the stochastic gradient")
 p = quantity("p", "number of trained parameters", integer=True, positive=True)
-g_2 = quantity("g_2", "second moment of the stochastic gradient at the minimiser", r"\mathbb Eg^2")
+g_2 = quantity("g_2", "second moment of the stochastic gradient at the minimiser", r"\mathbb Eg^2", nonnegative=True)
 g_3 = quantity("g_3", "third moment of the stochastic gradient at the minimiser", r"\mathbb Eg^3", real=True)
-g_4 = quantity("g_4", "fourth moment of the stochastic gradient at the minimiser", r"\mathbb Eg^4")
-g_5 = quantity("g_5", "fifth absolute moment of the stochastic gradient at the minimiser", r"\mathbb E|g|^5")
+g_4 = quantity("g_4", "fourth moment of the stochastic gradient at the minimiser", r"\mathbb Eg^4", nonnegative=True)
+g_5 = quantity(
+    "g_5", "fifth absolute moment of the stochastic gradient at the minimiser", r"\mathbb E|g|^5", nonnegative=True
+)
 drift = quantity("drift", "Adam's mean step per step size, held at the minimiser", r"h", real=True)
 rest = quantity("rest", "gradient at the point where Adam's mean step vanishes", r"F'_\infty", real=True)
 rest_past = quantity(

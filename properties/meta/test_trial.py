@@ -784,6 +784,11 @@ def test_a_challenge_says_why_it_is_silent_and_gives_no_reason_for_what_fell() -
     assert (unmet.verdict, unmet.reason) == (Verdict.ASSUMPTION_NOT_MET, "p < 1")
     weaker = seen.challenge(Claim(STILL, Le(X, 2 * p)), Claim(STILL, Le(X, p)))
     assert (weaker.verdict, weaker.reason) == (Verdict.ASSUMPTION_NOT_MET, trial.NO_STRONGER)
+    for without in (log(q), 1 / (p - 1)):
+        missing = seen.challenge(Claim(STILL, Le(X, without)), Claim(STILL, Le(X, p)))
+        assert (missing.verdict, missing.reason) == (Verdict.ASSUMPTION_NOT_MET, trial.NO_NUMBER)
+    # A claim without a number, unlike its mutants, is an error.
+    assert seen.judge(Claim(STILL, Le(X, log(q)))).verdict is Verdict.ERROR
     true = seen.challenge(Claim(STILL, Le(X, 2 * p)), Claim(STILL, Le(X, 3 * p)))
     assert (true.verdict, true.reason) == (Verdict.CONSISTENT, "")
     fallen = seen.challenge(Claim(STILL, Le(X, p / 2)), None)
