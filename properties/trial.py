@@ -114,7 +114,9 @@ class Trial:
             if broken := claim.broken_assumption(self.situation.values, self.situation.facts):
                 return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=broken)
             if isinstance(self.measurement, Sample):
-                return self._sample(reduced(claim))
+                # A variance that is declared of a whole side is that of the side as it is written.
+                whole = not self.measurement.variances.keys().isdisjoint((claim.left, claim.right))
+                return self._sample(claim if whole else reduced(claim))
             if isinstance(self.measurement, Series) and claim.is_rate:
                 return self._rate(claim, self.measurement)
             return self._exact_or_reduced(claim)
@@ -456,8 +458,7 @@ class Trial:
         found = {}
         for product in (x for x in left | right if x != 1):
             small, large = (terms.get(product, Integer(0)) for terms in (left, right))
-            coefficients = (single(self._enclosed(x)) for x in (small, large, small - large))
-            found[product] = Noise(self._spread_of(product), *coefficients)
+            found[product] = Noise(self._spread_of(product), *(single(self._enclosed(x)) for x in (small, large)))
         return found
 
     def _spread_of(self, product: Expr) -> float:

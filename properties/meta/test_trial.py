@@ -382,6 +382,15 @@ def test_what_both_sides_hold_adds_no_variance(relation: Relational, noise: Any)
     assert judged(Claim(MOVING, relation), drawn, {p: 0.0}).verdict is Verdict.CONSISTENT
 
 
+def test_a_variance_declared_of_a_whole_side_is_that_of_the_side_as_it_is_written(noise: Any) -> None:
+    """Of X + Y alone a variance is known; without Y on both sides it would be of no use."""
+    unbounded = Interval.between(-np.inf, np.inf)
+    laws = {X: beta_law(0.5), Y: beta_law(0.5)}
+    drawn = sampled(noise, laws, {X: unbounded, Y: unbounded}, variances={X + Y: 0.02, Y: 0.01})
+    assert judged(Claim(MOVING, Le(X + Y, Y + p)), drawn, {p: 0.6}).verdict is Verdict.SUPPORTED
+    assert judged(Claim(MOVING, Le(X + Y, Y + p)), drawn, {p: 0.2}).verdict is Verdict.REFUTED
+
+
 @pytest.mark.parametrize(
     ("relation", "left", "right"),
     [(Le(X, p / 2), 0.8, 0.5), (Ge(p / 2, X), 0.5, 0.8), (Eq(X, p / 2), 0.8, 0.5), (Eq(X, 2 * p), 0.8, 2.0)],
