@@ -108,6 +108,7 @@ class FrozenAdam(Experiment):
     instances = {
         "one in ten, beta_2 = 0.99": _rare,
         "one in ten, beta_2 = 0.9": _rare | {"1 - beta_2": 0.1},
+        "all data alike, which is outside": _rare | {"ones": 0},
         "one in ten, beta = (0.9, 0.99)": _rare | {"beta_1": 0.9},
         "one in four, beta = (0.99, 0.99)": _rare | {"N": 4, "beta_1": 0.99},
         "one in four, regulariser as large as the gradients": _rare | {"N": 4, "reg": 1.0},

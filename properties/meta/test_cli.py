@@ -298,9 +298,11 @@ HALF = Claim(
     assuming=(L * C < 2, UNBIASED, SMOOTH),
 )
 """
-GAP_BOUND = """
+PRINTS = """
 print("a line of the user's own")
 __import__("os").write(1, b"a line past Python's print\\n")
+"""
+GAP_BOUND = """
 first = LogGap(w_min) * chi2 / K
 TWICE = Claim(IWAE, Le(gap[K], 2 * first), assuming=(WEIGHT_AWAY_FROM_ZERO, WEIGHT_VARIANCE))
 """
@@ -309,9 +311,9 @@ ROOT = Claim(IWAE, Le(gap[K], sqrt(chi2 - 10**9)), assuming=(WEIGHT_VARIANCE,))
 """
 ANALYSES = {
     "wrong": HEADER + SGD_BOUND,
-    "right": HEADER + GAP_BOUND,
-    "quiet": HEADER + GAP_BOUND.replace("print", "str"),
-    "mixed": HEADER + GAP_BOUND + NOT_A_NUMBER,
+    "right": HEADER + PRINTS + GAP_BOUND,
+    "quiet": HEADER + GAP_BOUND,
+    "mixed": HEADER + PRINTS + GAP_BOUND + NOT_A_NUMBER,
 }
 
 
