@@ -191,6 +191,9 @@ SOURCES = {
     "curve": HEADER + CURVE,
     "draw": HEADER + DRAW,
     "late": HEADER + LATE.replace("END", "os._exit(3)"),
+    # The search ends its process three times while the named instances wait.
+    "last": HEADER
+    + LATE.replace("END", "__import__('time').sleep(6 if configuration['x'] == 0.2 else 0); os._exit(3)"),
     "endless": HEADER + LATE.replace("END", "while True: pass"),
     "late curve": HEADER + LATE_CURVE,
     "forks": HEADER + FORKS,
@@ -326,7 +329,7 @@ def test_what_ends_the_process_at_a_few_configurations_alone_is_named_by_one_of_
     assert judged(checks, "seldom", "own/ends") >= 1
 
 
-@pytest.mark.parametrize("name", ["late", "endless"])
+@pytest.mark.parametrize("name", ["late", "last", "endless"])
 def test_a_refutation_stands_though_the_experiment_then_ends_its_process(checks: Checks, name: str) -> None:
     rows = [x for x in checks.rows(name) if not x.version]
     assert [(x.verdict, x.configuration) for x in rows if x.judged] == [(Verdict.REFUTED, {"x": 0.8})]
