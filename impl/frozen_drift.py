@@ -131,6 +131,8 @@ def drift_root(adam: Adam, law: GradientLaw) -> Enclosed:
     """
     centred = law.shifted(-law.moment(1))
     scale = max(centred.values) - min(centred.values)
+    if scale == 0:  # a gradient that is certain has a drift of its own sign
+        return Enclosed(0.0, 0.0)
 
     def drift(shift: float) -> Enclosed:
         return frozen_drift(adam, centred.shifted(shift))

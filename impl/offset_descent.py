@@ -82,8 +82,11 @@ class OffsetDescent:
 
     @cached_property
     def _residual(self) -> Float[Tensor, "N d"]:
+        return self._residual_of(self.problem.data)
+
+    def _residual_of(self, x: Float[Tensor, "N d"]) -> Float[Tensor, "N d"]:
         encoder, decoder = self.weights
-        return self.problem.data - self.problem.data @ encoder.T @ decoder.T
+        return x - x @ encoder.T @ decoder.T
 
     @property
     def optimum(self) -> Float[Tensor, " d"]:
@@ -94,9 +97,12 @@ class OffsetDescent:
         """Trace of the step's gradient's covariance, in closed form, free of the offset.
 
         s1 = tr((I - VW) Cov(x) (I - VW)^T) / sigma_x2^2 by the choice of a datum and s2 = tr(V D V^T) / sigma_x2^2 by a
-        latent sample of unit variance. ValueError as ``Sgd.shares``.
+        latent sample of unit variance. Exactly 0 where all data are equal and the decoder's weights are 0. ValueError
+        as ``Sgd.shares``.
         """
         precision, shares = self.problem.noise_variance**-2, sgd.shares(self.problem.data_count)
-        between = float((self._residual - self.optimum).square().sum(1).mean()) * precision
+        # Data less the first of them are exactly 0 where all are equal; residuals less their mean would be rounding.
+        beside = self._residual_of(self.problem.data - self.problem.data[0])
+        between = float((beside - beside.mean(0)).square().sum(1).mean()) * precision
         within = float((self.weights.decoder.square() * self.problem.posterior_variance).sum()) * precision
         return between * shares[0] + within * shares[1]

@@ -169,7 +169,7 @@ def _read_text(file: BufferedIOBase, what: str) -> _Raw:
             *notes,
         )
     if separator == ",":
-        notes += _decimal_pairs(table, numbers, what)
+        notes += _decimal_pairs(table, numbers, len(header), what)
     else:
         table, with_points = _with_points(table)
         notes += with_points
@@ -233,10 +233,11 @@ def _consecutive(cells: Sequence[str]) -> bool:
     return numbers[0].is_integer() and numbers == [numbers[0] + j for j in range(len(numbers))]
 
 
-def _decimal_pairs(table: list[list[str]], lines: Sequence[int], what: str) -> tuple[str, ...]:
+def _decimal_pairs(table: list[list[str]], lines: Sequence[int], names: int, what: str) -> tuple[str, ...]:
     """What to ask where commas may stand inside numbers: all cells are whole numbers then, two for each column.
 
-    ValueError where some are such as nobody writes: -0, 05 and 000 are halves of -0,3 and 1,05.
+    ValueError where a header has one name for two cells, or some are such as nobody writes: -0, 05 and 000 are halves
+    of -0,3 and 1,05.
     """
     width = len(table[0])
     paired = width % 2 == 0 and all(
@@ -246,7 +247,7 @@ def _decimal_pairs(table: list[list[str]], lines: Sequence[int], what: str) -> t
     )
     for line, row in zip(lines, table, strict=True) if paired else ():
         for left, right in zip(row[::2], row[1::2], strict=True):
-            if left == "-0" or (len(right) > 1 and right.startswith("0")):
+            if 2 * names == width or left == "-0" or (len(right) > 1 and right.startswith("0")):
                 raise ValueError(
                     f"{what}, row {line}: '{left},{right}' looks like one number with a decimal comma; write decimal"
                     " points, or separate the columns by semicolons or tabs"

@@ -8,6 +8,7 @@ import __future__
 
 import ast
 import contextlib
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from typing import Any
 
 from elbound.properties.experiment import Experiment, experiments
 from elbound.properties.limits import TimeLimit, Watch, stopped_after
-from elbound.properties.slips import instead
+from elbound.properties.slips import instead, one_line, raised
 from elbound.properties.spaces import Space
 from elbound.properties.unknown import BadInput as BadInput
 from elbound.properties.unknown import unknown
@@ -58,8 +59,7 @@ def read_analysis(
     the line. Raises BadInput, naming file and line, for a file that is no Python or defines no claim.
     """
     reading, amiss = _Reading(path, tree_of(path)), dict(skipped)
-    # What the file prints is no part of a summary that is asked for as JSON.
-    with contextlib.redirect_stdout(sys.stderr), letters_of(OwnLetters(_letters(reading.tree))):
+    with _printing_to_stderr(), letters_of(OwnLetters(_letters(reading.tree))):
         for statement in reading.tree.body:
             if statement.lineno in amiss:
                 reading.fail(statement, amiss[statement.lineno])
@@ -67,6 +67,19 @@ def read_analysis(
             with watch.over({"line": statement.lineno}) if watch else contextlib.nullcontext():
                 reading.run(statement, limit)
     return reading.analysis()
+
+
+@contextlib.contextmanager
+def _printing_to_stderr() -> Iterator[None]:
+    """What a file prints is no part of a summary that is asked for as JSON, whether or not it prints through Python."""
+    with contextlib.redirect_stdout(sys.stderr), contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # where one of the two is closed, nothing is to be kept apart
+            before = os.dup(1)
+            stack.callback(os.close, before)
+            sys.__stdout__.flush() if sys.__stdout__ else None
+            os.dup2(2, 1)
+            stack.callback(os.dup2, before, 1)
+        yield
 
 
 def tree_of(path: Path) -> ast.Module:
@@ -81,11 +94,6 @@ def tree_of(path: Path) -> ast.Module:
         raise BadInput(f"{path}:{failure.lineno or 1}: syntax error: {failure.msg}") from None
     except (ValueError, RecursionError, MemoryError) as failure:
         raise BadInput(f"{path}:1: not Python: {one_line(failure)}") from None
-
-
-def one_line(failure: BaseException) -> str:
-    """What an exception says, on one line."""
-    return " ".join(str(failure).split())
 
 
 def line_in(path: Path | str, failure: BaseException) -> int:
@@ -139,7 +147,7 @@ class _Reading:
         except FAILURES as failure:
             line = line_in(self.path, failure) or statement.lineno
             wanted = getattr(failure, "name", None) if isinstance(failure, NameError) else None
-            said = f"{self.at(line)}: {type(failure).__name__}: {one_line(failure)}{instead(failure)}"
+            said = f"{self.at(line)}: {raised(failure)}{instead(failure)}"
             self.fail(
                 statement,
                 f"{said}, which line {self.missing[wanted]} failed to define" if wanted in self.missing else said,

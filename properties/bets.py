@@ -28,26 +28,20 @@ SURE: Final = "sure range alone"
 
 @dataclass(frozen=True)
 class Noise:
-    """A random product of observables: its standard deviation at most, its coefficient in the smaller and larger side.
-
-    `apart` encloses the first coefficient less the second: zero where both sides hold the same term.
-    """
+    """A random product of observables: its deviation at most, its coefficients in the smaller side and the larger."""
 
     deviation: float
     small: Interval
     large: Interval
-    apart: Interval
 
     @property
     def turned(self) -> "Noise":
         """With the sides exchanged."""
-        return Noise(self.deviation, self.large, self.small, -self.apart)
+        return Noise(self.deviation, self.large, self.small)
 
     def left(self, factor: float) -> float:
         """A bound on its deviation in the smaller side less a factor times the larger."""
-        # What both sides have in common is gone at factor one, to the last bit.
-        weight = float(abs(self.apart if factor == 1 else self.small - self.large * factor).high)
-        return weight * self.deviation if weight else 0.0
+        return float(abs(self.small - self.large * factor).high) * self.deviation
 
 
 @dataclass(frozen=True)

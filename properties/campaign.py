@@ -21,7 +21,7 @@ from hypothesis.errors import NoSuchExample
 from sympy import Eq, Integer
 
 from elbound.properties.adversary import GENERATION, Climb, Effort, Point, beside, opening
-from elbound.properties.analysis import FAILURES, OWN_MODULE, one_line
+from elbound.properties.analysis import FAILURES, OWN_MODULE
 from elbound.properties.datasets import part_used, user_option
 from elbound.properties.docket import PROFILES, Brief, Docket, docket_of
 from elbound.properties.evidence.budget import Budget
@@ -36,11 +36,12 @@ from elbound.properties.experiment import (
 from elbound.properties.judgement import Judgement
 from elbound.properties.limits import Watch
 from elbound.properties.place import Rival, rivals_of
+from elbound.properties.slips import raised
 from elbound.properties.spaces import Configuration, Space
 from elbound.properties.survivors import Name, Target, in_turn, targets_of
 from elbound.properties.terms import indicators_of
 from elbound.properties.trial import Trial, failed
-from elbound.properties.twice import difference, elsewhere, seen_in
+from elbound.properties.twice import RAISES, difference, elsewhere, seen_in
 from elbound.reports.document import tagged
 from elbound.reports.row import CONTRADICTED, JUDGED, LADDER, UNDECIDED, Row, Verdict
 from elbound.theory.catalogue import Listed
@@ -53,12 +54,17 @@ SHRINKS = 200
 
 @dataclass(frozen=True)
 class Task:
-    """One piece of a run: an experiment, and what to do with it."""
+    """One piece of a run: an experiment, and what to do with it.
+
+    `until` is a place, as a brief names it, where the task ends early, and `only` the claims it is then done for.
+    """
 
     experiment: str
     kind: str  # "instances", "fault", "search", "adversary" or "survivors"
     part: int = 0
     targets: tuple[Target, ...] = ()
+    until: str = ""
+    only: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -133,8 +139,10 @@ def climbs_of(brief: Brief, rows: Callable[[str], Iterable[Row]]) -> list[Task]:
 def run_task(brief: Brief, task: Task, watch: Watch | None = None) -> Outcome:
     """Carries out one task; the same brief and task give the same rows, whatever ran before."""
     docket = docket_of(brief)
+    if task.only:
+        docket = replace(docket, listed=tuple(x for x in docket.listed if x.name in task.only))
     experiment = next(x for x in docket.experiments if x.key == task.experiment)
-    bench = Bench(brief, docket, experiment, watch=watch)
+    bench = Bench(brief, docket, experiment, watch=watch, until=task.until)
     match task.kind:
         case "instances":
             bench.instances()
@@ -185,6 +193,8 @@ class Bench:
     confirmations: int = 0
     complete: bool = False
     watch: Watch | None = None
+    until: str = ""
+    ended: bool = False  # at the place `until`, from where on nothing is measured
     rivals: dict[str, tuple[Rival, ...]] = field(default_factory=dict)
     parts: dict[tuple[tuple[str, Any], ...], tuple[int, int]] = field(default_factory=dict)
     first: Trial | None = None  # what was measured first
@@ -221,14 +231,13 @@ class Bench:
     def _measure_again(self, name: str, configuration: Configuration) -> None:
         """An error row where the experiment, measured again at one instance, says something else."""
         origin, claims = f"instance: {name}", self.docket.trying(self.experiment)
-        if (first := self.first) is None:
+        if (first := self.first) is None or self.ended:
             return
         try:
             with self._watched(configuration, origin):
-                situation = self.experiment.situation(configuration, self.brief.context)
-                again = seen_in(self._trial(configuration, situation, claims, origin), claims)
-        except Exception as failure:  # a user's experiment may raise anything, the second time alone too
-            again = {"what it raises": one_line(failure)}
+                again = seen_in(self._trial(configuration, self._fixed(configuration), claims, origin), claims)
+        except FAILURES as failure:  # a user's experiment may raise anything, the second time alone too
+            again = {RAISES: raised(failure)}
         seen = seen_in(first, claims)
         differs, where = difference(seen, again), ""
         own = type(self.experiment).__module__.startswith(OWN_MODULE)
@@ -237,7 +246,7 @@ class Bench:
             differs, where = difference(seen, other) if other else "", " by another interpreter, whose hashes differ,"
         if differs:
             reason = (
-                f"experiment {self.experiment.key} is not a function of its configuration: {differs} differs when "
+                f"experiment {self.experiment.key} is not a function of its configuration: {differs} when "
                 f"instance {name} is measured again{where} under the same terms"
             )
             error = Judgement(Verdict.ERROR, reason=reason)
@@ -255,7 +264,7 @@ class Bench:
         with self._watched(configuration, origin, fault=fault):
             try:
                 situation = self._fixed(configuration)
-                measurement = self.experiment.measure(configuration, self.brief.context, fault)
+                measurement = self.experiment.measure(dict(configuration), self.brief.context, fault)
                 measurement = measurement_by(self.experiment, measurement)
                 trial = Trial(situation, measurement, self.budget)
             except FAILURES as failure:  # a user's experiment may raise anything
@@ -399,13 +408,13 @@ class Bench:
     def _generation(self, points: Iterable[Point]) -> Iterator[tuple[Point, Configuration, Callable[[], Measurement]]]:
         """Points that are wanted together, each with its configuration and how to measure it."""
         known = {point: self.space.configuration(point) for point in points}
-        configurations, context = list(known.values()), self.brief.context
+        configurations, context = [dict(x) for x in known.values()], self.brief.context
         ways: Sequence[Callable[[], Measurement]]
         try:
             ways = self.experiment.generation(configurations, context)
         except FAILURES:  # whatever stands in the way, each is measured alone and says so itself
             ways = [partial(self.experiment.measure, x, context) for x in configurations]
-        yield from zip(known, configurations, ways, strict=True)
+        yield from zip(known, known.values(), ways, strict=True)
 
     def _probe(
         self,
@@ -427,8 +436,11 @@ class Bench:
             return None
 
     def _fixed(self, configuration: Configuration) -> Situation:
-        """What a configuration fixes. TypeError for what is no Situation, or lacks a parameter of the setting."""
-        return situation_by(self.experiment, self.experiment.situation(configuration, self.brief.context))
+        """What a configuration fixes. TypeError for what is no Situation, or lacks a parameter of the setting.
+
+        Every call of an experiment gets a copy of the configuration: what it changes there is its own.
+        """
+        return situation_by(self.experiment, self.experiment.situation(dict(configuration), self.brief.context))
 
     # Judging
 
@@ -480,8 +492,12 @@ class Bench:
         return rows
 
     def _left_out(self, configuration: Configuration) -> bool:
-        """Whether measuring at a configuration ended a process before: its error rows are written already."""
-        return bool(self.brief.without) and place_of(self.experiment.key, configuration) in self.brief.without
+        """Whether measuring at a configuration ended a process before: its error rows are written elsewhere."""
+        if not (self.brief.without or self.until):
+            return False
+        place = place_of(self.experiment.key, configuration)
+        self.ended = self.ended or place == self.until
+        return self.ended or place in self.brief.without
 
     def _watched(
         self, configuration: Configuration, origin: str, listed: Listed | None = None, fault: str = ""
@@ -520,7 +536,7 @@ class Bench:
         origin: str,
         measure: Callable[[], Measurement] | None = None,
     ) -> Trial:
-        measure = measure or partial(self.experiment.measure, configuration, self.brief.context)
+        measure = measure or partial(self.experiment.measure, dict(configuration), self.brief.context)
         # Configurations outside every assumption are set aside before anything is simulated.
         if any(not _silent(x.claim, situation) for x in claims):
             return Trial(situation, measurement_by(self.experiment, measure()), self.budget)
@@ -597,7 +613,7 @@ class Bench:
     def replay_version(self, listed: Listed, row: Row) -> Row:
         """The row of a wrong version or mutant once more."""
         try:
-            situation = self.experiment.situation(row.configuration, self.brief.context)
+            situation = self._fixed(row.configuration)
             trial = self._trial(row.configuration, situation, (listed,), row.origin)
         except FAILURES as failure:  # a user's experiment may raise anything
             return self._row(listed, row.version, row.configuration, row.origin, failed(failure), None, 0.0)
@@ -667,26 +683,27 @@ class Bench:
                 continue
             refuting = next((p for p in points if self._refutes(p, listed)), None)
             if refuting is not None:
-                self.rows.append(self._shrink(refuting, listed))
+                self.rows += self._shrink(refuting, listed)
 
     def _refutes(self, point: tuple[int, ...], listed: Listed) -> bool:
         known = self.judged.get(_key(self.space.configuration(point)), {}).get(listed.name)
         return known is not None and known.verdict is Verdict.REFUTED
 
-    def _shrink(self, point: tuple[int, ...], listed: Listed) -> Row:
+    def _shrink(self, point: tuple[int, ...], listed: Listed) -> Iterator[Row]:
         """The simplest refuting configuration Hypothesis comes to from a refuting one, within SHRINKS judgements."""
-        known: dict[tuple[int, ...], Row] = {}
+        known: dict[tuple[int, ...], Row | None] = {}
 
         def refuted(candidate: tuple[int, ...]) -> bool:
             if candidate not in known:
                 if len(known) >= SHRINKS:
                     return False
                 configuration = self.space.configuration(candidate)
-                known[candidate] = self._examine(configuration, "shrunk", (listed,), versions=False)[listed.name]
-            return known[candidate].verdict is Verdict.REFUTED
+                known[candidate] = self._examine(configuration, "shrunk", (listed,), versions=False).get(listed.name)
+            row = known[candidate]
+            return row is not None and row.verdict is Verdict.REFUTED
 
         smallest = self.space.configuration(_smallest(self.space, point, refuted))
-        return self._examine(smallest, "shrunk", (listed,), versions=False, drawn=True)[listed.name]
+        yield from self._examine(smallest, "shrunk", (listed,), versions=False, drawn=True).values()
 
 
 class _Fallen(Exception):

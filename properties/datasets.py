@@ -54,9 +54,9 @@ def part_used(experiment: Experiment, configuration: Configuration, context: Con
     if not str(configuration.get("data", "")).startswith(USER):
         return 0, 0
     with _recorded() as parts:
-        experiment.situation(configuration, context)
+        experiment.situation(dict(configuration), context)
         if not parts:  # some parameters do not depend on the data, though what is measured does
-            experiment.measure(configuration, context)
+            experiment.measure(dict(configuration), context)
     return max(parts, default=(0, 0))
 
 

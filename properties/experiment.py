@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sympy import IndexedBase, Symbol
+from sympy import Expr, IndexedBase, Symbol
 
 import elbound.properties.experiments
 from elbound.impl.noise import Stream
@@ -33,6 +33,9 @@ from elbound.theory.claim import Fact, Setting
 # What a user may write for a curve: a Curve, or a function of one whole number.
 Function = Callable[[Any], Any]
 LETTER = "a letter of elbound.theory.symbols, or one that quantity(...) or curve(...) of it made"
+REAL = "fiub"  # kinds of numpy's dtypes that are real numbers
+# By how much of a sure range's larger end a replicate may lie outside: rounding.
+OUTSIDE = 1e-9
 INTERVAL = "an Interval, such as Interval.around(value, error)"
 
 
@@ -54,7 +57,9 @@ def _told(value: Any) -> str:
     if value is None:
         return "None"
     if isinstance(shape := getattr(value, "shape", None), tuple):
-        return f"{_kind(value)} of shape {tuple(shape)}"
+        entries = getattr(value, "dtype", None)
+        strange = f" of dtype {entries}" if isinstance(entries, np.dtype) and entries.kind not in REAL else ""
+        return f"{_kind(value)} of shape {tuple(shape)}{strange}"
     said = " ".join(repr(value).split())
     return f"{said if len(said) <= 40 else said[:37] + '...'}, {_kind(value)}"
 
@@ -101,26 +106,43 @@ def _place(function: Any) -> str:
 
 
 def _one_interval(value: Any, said: str) -> Any:
-    if not isinstance(value, Interval):
-        raise TypeError(f"{said} {_told(value)}; expected {INTERVAL}")
+    # The rows of a curve are the columns [indices, 1]; what is given for one index is one number.
+    if not isinstance(value, Interval) or (value.low.size != 1 and value.shape[1:] != (1,)):
+        raise TypeError(f"{said} {_told(value)}; expected {INTERVAL}, of one number for each index")
     return value
 
 
-def _drawn(given: Any, count: int, what: str) -> dict[Any, Any]:
+def _drawn(given: Any, count: int, what: str, ranges: Mapping[Any, Any]) -> dict[Any, Any]:
     """Arrays of one number for each replicate for scalar letters, curves of them for indexed ones."""
 
     def replicates(value: Any, said: str) -> Any:
-        if not isinstance(value, np.ndarray | float) or np.shape(value)[-1:] not in ((count,), (1,)):
+        numbers = isinstance(value, np.ndarray) and value.dtype.kind in REAL
+        if not numbers or value.shape[-1:] != (count,):
             expected = f"expected a numpy array with one number for each of the {count} replicates, on its last axis"
             raise TypeError(f"{said} {_told(value)}; {expected}")
         return value
 
+    def scalar(letter: Any, value: Any) -> Any:
+        said = f"{what}: {letter} is"
+        if replicates(value, said).ndim != 1:
+            raise TypeError(f"{said} {_told(value)}; expected a numpy array of the {count} replicates' numbers alone")
+        _inside(value, ranges.get(letter), f"{what}: {letter}")
+        return value
+
     return {
-        letter: replicates(value, f"{what}: {letter} is")
-        if isinstance(letter, Symbol)
-        else _curve(letter, value, what, replicates)
+        letter: scalar(letter, value) if isinstance(letter, Symbol) else _curve(letter, value, what, replicates)
         for letter, value in _letters(given, what)
     }
+
+
+def _inside(drawn: Floats, held: Interval | None, what: str) -> None:
+    """ValueError for a replicate outside the range that was declared to hold it surely, rounding aside."""
+    if held is None:
+        return
+    low, high = float(held.low), float(held.high)
+    slack = OUTSIDE * max((abs(x) for x in (low, high) if np.isfinite(x)), default=0.0)
+    for value in drawn[(drawn < low - slack) | (drawn > high + slack)][:1].tolist():
+        raise ValueError(f"{what} is {value:.6g} at a replicate; its declared sure range is [{low:.6g}, {high:.6g}]")
 
 
 @dataclass(frozen=True)
@@ -226,11 +248,21 @@ class Sample:
         object.__setattr__(self, "ranges", _enclosures(self.ranges, "Sample, ranges"))
         if not callable(self.draw):
             raise TypeError(f"Sample: draw is {_told(self.draw)}; expected a function of stage, first and count")
+        for letter, tail in _letters(self.tails, "Sample, tails"):
+            if not isinstance(tail, Tail):
+                raise TypeError(f"Sample, tails: {letter} is {_told(tail)}; expected Tail(kappa, why)")
+        if not isinstance(self.variances, Mapping):
+            raise TypeError(f"Sample, variances: {_told(self.variances)}; expected a mapping from letters to variances")
+        for product, variance in self.variances.items():
+            if not isinstance(product, Expr | IndexedBase):
+                raise TypeError(f"Sample, variances: the key {product!r} is {_kind(product)}; expected {LETTER}")
+            if not isinstance(variance, Real) or not float(variance) >= 0:
+                raise TypeError(f"Sample, variances: {product} is {_told(variance)}; expected one number >= 0")
         draw = self.draw
         what = f"draw{_place(draw)}"
 
         def checked(stage: str, first: int, count: int) -> Mapping[Any, Any]:
-            return _drawn(draw(stage, first, count), count, what)
+            return _drawn(draw(stage, first, count), count, what, self.ranges)
 
         object.__setattr__(self, "draw", checked)
 
@@ -251,12 +283,18 @@ class Series:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", _enclosures(self.values, "Series"))
-        for letter, errors in self.scatter.items():
-            if len(errors) != len(self.grid) or not (np.asarray(errors) > 0).all():
-                raise ValueError(
-                    f"Series: scatter of {letter} is {list(errors)}; allowed: a positive relative standard error for "
-                    f"each of the {len(self.grid)} places of the grid"
-                )
+        if not isinstance(self.index, Symbol):
+            raise TypeError(f"Series: index is {_told(self.index)}; expected the letter that its curves are indexed by")
+        whole = isinstance(self.grid, tuple) and all(isinstance(j, int) and j > 0 for j in self.grid)
+        if not whole or list(self.grid) != sorted(set(self.grid)):
+            raise TypeError(f"Series: grid is {_told(self.grid)}; expected a tuple of growing whole numbers above zero")
+        for letter, errors in _letters(self.scatter, "Series, scatter"):
+            if letter not in self.values:
+                raise TypeError(f"Series, scatter: {letter} is not among the values")
+            given = list(errors) if isinstance(errors, Sequence | np.ndarray) else []
+            if len(given) != len(self.grid) or not all(isinstance(x, Real) and float(x) > 0 for x in given):
+                expected = f"a positive relative standard error for each of the {len(self.grid)} places of the grid"
+                raise ValueError(f"Series: scatter of {letter} is {_told(errors)}; allowed: {expected}")
 
 
 Measurement = Exact | Sample | Series

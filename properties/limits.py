@@ -3,6 +3,7 @@
 import contextlib
 import faulthandler
 import json
+import os
 import re
 import signal
 import threading
@@ -71,7 +72,7 @@ class Watch:
     """
 
     def __init__(self, note: Path, limit: float) -> None:
-        self._path, self._limit = note, limit
+        self._path, self._limit, self._process = note, limit, os.getpid()
 
     @cached_property
     def _note(self) -> IO[str]:
@@ -90,6 +91,8 @@ class Watch:
             self._write("")
             raise
         finally:
+            if os.getpid() != self._process:  # a copy that the work forked: what goes on from here is not its own
+                os._exit(0)
             faulthandler.cancel_dump_traceback_later()
         self._write("")
 

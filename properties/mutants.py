@@ -149,10 +149,16 @@ def _coefficients(e: Expr) -> Variants:
 def _exponents(e: Expr) -> Variants:
     """Each written exponent a little or half a step up and down."""
     if isinstance(e, Pow) and isinstance(e.exp, Number):
-        # What is squared may be negative, and then has no other power.
-        base, known = Abs(e.base) if e.exp.is_even and not e.base.is_nonnegative else e.base, str(e)
+        known = str(e)
         for step in STEPS:
-            yield f"{known} with exponent {float(e.exp + step):g}", base ** (e.exp + step)
+            yield f"{known} with exponent {float(e.exp + step):g}", _power(e.base, e.exp, e.exp + step)
+
+
+def _power(base: Expr, before: Expr, exponent: Expr) -> Expr:
+    """The base to another exponent; what had a whole one may be negative, keeps its sign or loses it as before."""
+    if base.is_nonnegative or not before.is_integer:
+        return base**exponent
+    return Abs(base) ** exponent if before.is_even else base * Abs(base) ** (exponent - 1)
 
 
 def _terms(e: Expr) -> Variants:

@@ -110,26 +110,74 @@ def judging(brief: Brief, tasks: Sequence[Task], count: int) -> Generator[Outcom
 
     A claim, experiment or planted fault that took too long, or ended its process otherwise, becomes error rows and is
     left out from there on; of an experiment that ended it otherwise one configuration, up to MOST_DEATHS of them. Its
-    task begins again without it, those of other workers go on.
+    task begins again without it, those of other workers go on. What a task had found before is found again, also that
+    of other tasks of an experiment which is left out. Tasks that have nothing left to do are finished without rows.
     """
-    waiting = deque(tasks)
+    waiting: deque[Task | _Salvage] = deque(tasks)
+    ended: dict[Task, str] = {}  # where a task ended its process first
     if not waiting:
         return
     with crew_of(brief, min(count, len(waiting))) as crew:
         while waiting or crew.busy:
             while waiting and crew.free:
-                task = waiting.popleft()
-                crew.begin(task, run_task, brief, task)
-            task, answer = crew.next()
+                call = waiting.popleft()
+                terms = (call.brief, call.task) if isinstance(call, _Salvage) else (brief, call)
+                crew.begin(call, run_task, *terms)
+            call, answer = crew.next()
+            if isinstance(call, _Salvage):
+                yield call.stopped if isinstance(answer, Ended) else call.with_rows_of(answer)
+                continue
             if not isinstance(answer, Ended):
                 yield answer
                 continue
-            stopped = answer.stopped or _somewhere_in(brief, task)
-            name = _left_out(stopped, brief.without)
-            if name not in brief.without:  # another worker may have met it before it was left out
-                brief = replace(brief, without=(*brief.without, name))
-                yield Outcome(Task(name, STOPPED), rows_of(stopped, answer.how, brief), 0, 0)
-            waiting = deque(x for x in (task, *waiting) if able(brief, x))
+            waiting.appendleft(call)
+            brief = yield from _leave_out(brief, call, answer, waiting, ended)
+
+
+def _leave_out(
+    brief: Brief, task: Task, answer: Ended, waiting: "deque[Task | _Salvage]", ended: dict[Task, str]
+) -> Generator[Outcome, None, Brief]:
+    """The brief without what ended a task's process; what stands for it, and for tasks that have nothing left to do."""
+    stopped = answer.stopped or _somewhere_in(brief, task)
+    name, at = _left_out(stopped, brief.without), stopped.piece["configuration"]
+    place = place_of(task.experiment, at) if at else ""
+    with_it = replace(brief, without=tuple(x for x in brief.without if x != name))
+    if place:
+        ended.setdefault(task, place)
+    if name not in brief.without:  # another worker may have met it before
+        brief = replace(brief, without=(*brief.without, name))
+        outcome = Outcome(Task(name, STOPPED), rows_of(stopped, answer.how, brief), 0, 0)
+        if place and name.startswith(("claim ", "experiment ")):
+            if name.startswith("experiment "):
+                del ended[task]  # all that it had found is asked for here
+            only = tuple(stopped.piece["claims"])
+            waiting.appendleft(_Salvage(with_it, replace(task, until=place, only=only), outcome))
+        else:
+            yield outcome
+    for idle in [x for x in waiting if isinstance(x, Task) and not able(brief, x)]:
+        waiting.remove(idle)
+        nothing = Outcome(idle, (), 0, 0)
+        if until := ended.pop(idle, ""):
+            waiting.appendleft(_Salvage(with_it, replace(idle, until=until), nothing))
+        else:
+            yield nothing
+    return brief
+
+
+@dataclass(frozen=True)
+class _Salvage:
+    """A task once more up to where it ended its process, for what it had found of the work that is left out now.
+
+    A refutation found there stands, whatever happens at the next configuration.
+    """
+
+    brief: Brief
+    task: Task
+    stopped: Outcome
+
+    def with_rows_of(self, found: Outcome) -> Outcome:
+        """The outcome that stands for the end of the process, with what came before it."""
+        return replace(found, task=self.stopped.task, rows=(*found.rows, *self.stopped.rows))
 
 
 def _left_out(stopped: Stopped, without: Sequence[str]) -> str:
@@ -322,7 +370,7 @@ def _judge(brief: Brief, tasks: Callable[[Brief], list[Task]], ledger: Ledger, c
     with closing(judging(brief, waiting, count)) as found:
         for outcome in found:
             keep(ledger, outcome)
-            progress.say(outcome.rows)
+            progress.tell(outcome.rows)
             if outcome.task.kind != STOPPED:  # which stands for no task that was waited for
                 progress.finish(outcome.task.name)
     return brief

@@ -1,4 +1,4 @@
-"""Slips in a user's file that Python or sympy report in words of their own, and what to write instead."""
+"""What exceptions say: on one line, and of slips that Python or sympy report in words of their own, what to write."""
 
 import re
 from typing import Final
@@ -19,6 +19,16 @@ SLIPS: Final = {
     " index, as in gap[K]",
     r"unsupported operand type\(s\) for \^": "a power is written with **",
 }
+
+
+def one_line(failure: BaseException) -> str:
+    """What an exception says, on one line."""
+    return " ".join(str(failure).split())
+
+
+def raised(failure: BaseException) -> str:
+    """An exception by its type and what it says, on one line."""
+    return ": ".join(filter(None, (type(failure).__name__, one_line(failure))))
 
 
 def instead(failure: BaseException) -> str:

@@ -8,6 +8,7 @@ quotient of the two totals is 1 exactly where the relation is attained.
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
@@ -31,6 +32,19 @@ def excess_terms(claim: Claim) -> tuple[Expr, ...]:
     """The summands of the side claimed to be smaller less the other, like ones taken together."""
     small, large = (claim.right, claim.left) if isinstance(claim.relation, Ge) else (claim.left, claim.right)
     return _excess(small, large, frozenset(claim.setting.observables))
+
+
+def reduced(claim: Claim) -> Claim:
+    """The claim without what its sides have in common: `3 b + 1 <= 2 b + a` becomes `b + 1 <= a`.
+
+    Each product of observables that stands on both sides is left on one of them, with the difference of its
+    coefficients. The claim itself where there is none, or where no observable would be left.
+    """
+    found = _reduced(claim.left, claim.right, frozenset(claim.setting.observables))
+    if found is None:
+        return claim
+    relation = claim.relation.func(*found, evaluate=False)
+    return replace(claim, relation=relation, where={}, wrong={}, attained=0.0)
 
 
 def terms_of(claim: Claim, side: Expr) -> Terms:
@@ -65,6 +79,23 @@ def _excess(small: Expr, large: Expr, observables: frozenset[Any]) -> tuple[Expr
     return tuple(coefficient * product for product, coefficient in found.items() if coefficient != 0)
 
 
+@cache
+def _reduced(left: Expr, right: Expr, observables: frozenset[Any]) -> tuple[Expr, Expr] | None:
+    one, other = _terms(left, observables), _terms(right, observables)
+    common = [product for product in one if product != 1 and product in other]
+    if not common:
+        return None
+    sides = [{x: c for x, c in side.items() if x not in common} for side in (one, other)]
+    for product in common:
+        net = one[product] - other[product]
+        away = net.could_extract_minus_sign()
+        sides[away][product] = -net if away else net
+    if all(x == 1 or c == 0 for side in sides for x, c in side.items()):
+        return None
+    found = (Add(*(c * x for x, c in side.items())) for side in sides)
+    return next(found), next(found)
+
+
 def _collected(e: Expr, observables: frozenset[Any]) -> Terms:
     if not symbols_of(e) & observables:
         return {Integer(1): e}
@@ -83,8 +114,9 @@ def _collected(e: Expr, observables: frozenset[Any]) -> Terms:
     if isinstance(e, Sum):
         found = {}
         for product, factor in _collected(e.function, observables).items():
-            total = Sum(factor * product, *e.limits)
-            found = _added(found, {Integer(1): total} if product == 1 else {total: Integer(1)})
+            fixed, moving = factor.as_independent(*(limit[0] for limit in e.limits), as_Add=False)
+            total = Sum(moving * product, *e.limits)
+            found = _added(found, {Integer(1): fixed * total} if product == 1 else {total: fixed})
         return found
     return {e: Integer(1)}
 

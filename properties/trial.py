@@ -20,7 +20,7 @@ import numpy as np
 from sympy import Eq, Expr, Ge, IndexedBase, Integer, Le, log
 from sympy.core.relational import Relational
 
-from elbound.properties.analysis import FAILURES, OWN_MODULE, line_in, one_line
+from elbound.properties.analysis import FAILURES, OWN_MODULE, line_in
 from elbound.properties.arithmetics import Enclosures, Floats, Replicates
 from elbound.properties.bets import ROUNDING_SHARE, Bet, Noise
 from elbound.properties.evidence.betting import MeanAtLeast
@@ -39,7 +39,8 @@ from elbound.properties.judgement import (
     single,
 )
 from elbound.properties.place import Rival
-from elbound.properties.terms import excess_terms, indicators_of, magnitude, terms_of
+from elbound.properties.slips import raised
+from elbound.properties.terms import excess_terms, indicators_of, magnitude, reduced, terms_of
 from elbound.reports.row import UNDECIDED, Verdict
 from elbound.theory.claim import Claim
 from elbound.theory.evaluate import Evaluation, NotMeasured, Slope, symbols_of
@@ -47,8 +48,8 @@ from elbound.theory.symbols import n
 
 # A slope is called inconsistent only when it misses the claimed exponent by more than this.
 SLOPE_BAND: Final = 0.05
-# Exponents of theorems differ by halves: one known no better than half of that is not decided.
-SLOPE_UNKNOWN: Final = 0.25
+SHORTEST: Final = 5
+NEEDED: Final = "5 places or more, the last at 4 times the index at two thirds of them, or beyond"
 CURVE_POINTS: Final = 16
 # A mean nearer to zero than so many standard errors seldom passes the screen, whose evidence grows as exp(z^2 / 2): it
 # is not weighed. That can only spare a mutant, never refute one.
@@ -64,6 +65,11 @@ STANDARD_ERRORS: Final = 6.0
 TO_DECLARE: Final = "declare a finite range, or a variance in Sample(variances=...)"
 NOT_MEASURED: Final = "nothing was measured here"
 NO_STRONGER: Final = "no stronger than the claim here"
+NO_NUMBER: Final = "one of its sides is no finite number here"
+
+
+class NoNumber(ValueError):
+    """A side of a relation is no finite number."""
 
 
 def failed(failure: BaseException) -> Judgement:
@@ -71,7 +77,7 @@ def failed(failure: BaseException) -> Judgement:
     frames = (frame for frame, _ in walk_tb(failure.__traceback__))
     own = [x for x in frames if str(x.f_globals.get("__name__", "")).startswith(OWN_MODULE)]
     where = f"{Path(own[-1].f_code.co_filename).name}:{line_in(own[-1].f_code.co_filename, failure)}: " if own else ""
-    return Judgement(Verdict.ERROR, reason=f"{where}{type(failure).__name__}: {one_line(failure)}")
+    return Judgement(Verdict.ERROR, reason=f"{where}{raised(failure)}")
 
 
 class Trial:
@@ -108,10 +114,12 @@ class Trial:
             if broken := claim.broken_assumption(self.situation.values, self.situation.facts):
                 return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=broken)
             if isinstance(self.measurement, Sample):
-                return self._sample(claim)
+                # A variance that is declared of a whole side is that of the side as it is written.
+                whole = not self.measurement.variances.keys().isdisjoint((claim.left, claim.right))
+                return self._sample(claim if whole else reduced(claim))
             if isinstance(self.measurement, Series) and claim.is_rate:
                 return self._rate(claim, self.measurement)
-            return self._exact(claim)
+            return self._exact_or_reduced(claim)
         except FAILURES as failure:  # a user's experiment, drawing only now, may raise anything
             return failed(failure)
 
@@ -167,9 +175,9 @@ class Trial:
         """The verdict on a mutant at the least cost: looked at first, weighed where it looks more broken than ever.
 
         A look compares middles of enclosures, or means of the screened replicates. `claim` is what the mutant was made
-        of, where that speaks; "assumption not met" where the mutant says nothing here that the claim does not, and
-        where nothing was measured; consistent where it looks true. `doubt` is the largest that was weighed
-        before.
+        of, where that speaks; "assumption not met" where the mutant says nothing here that the claim does not, where
+        nothing was measured and where the change leaves a side without a number, as the logarithm of a negative one;
+        consistent where it looks true. `doubt` is the largest that was weighed before.
         """
         if self.measurement is None:
             return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=NOT_MEASURED)
@@ -182,6 +190,8 @@ class Trial:
             if not look.broken:
                 return look.judgement(0.0)
             seen = self._doubt(mutant)
+        except NoNumber:
+            return Judgement(Verdict.ASSUMPTION_NOT_MET, reason=NO_NUMBER)
         except FAILURES as failure:  # a user's experiment, drawing only now, may raise anything
             return failed(failure)
         judgement = replace(self.weigh(mutant), doubt=seen) if seen > max(doubt, WEIGHED) else look.judgement(seen)
@@ -234,6 +244,17 @@ class Trial:
         return Evaluation(self.situation.enclosed | dict(measured), Enclosures())
 
     # Exact
+
+    def _exact_or_reduced(self, claim: Claim) -> Judgement:
+        """As the claim is written where that is supported, or has nothing in common on its sides; else reduced.
+
+        What is common gives both sides their size, by which they may agree, and widens both enclosures.
+        """
+        written, short = self._exact(claim), reduced(claim)
+        if short is claim:
+            return written
+        found = self._exact(short)
+        return written if written.verdict is Verdict.SUPPORTED and found.verdict is not Verdict.REFUTED else found
 
     def _exact(self, claim: Claim) -> Judgement:
         if claim.setting.random and not (claim.affine(claim.left) and claim.affine(claim.right)):
@@ -437,8 +458,7 @@ class Trial:
         found = {}
         for product in (x for x in left | right if x != 1):
             small, large = (terms.get(product, Integer(0)) for terms in (left, right))
-            coefficients = (single(self._enclosed(x)) for x in (small, large, small - large))
-            found[product] = Noise(self._spread_of(product), *coefficients)
+            found[product] = Noise(self._spread_of(product), *(single(self._enclosed(x)) for x in (small, large)))
         return found
 
     def _spread_of(self, product: Expr) -> float:
@@ -544,32 +564,37 @@ class Trial:
         side, other = (claim.left, claim.right) if claim.left.atoms(Slope) else (claim.right, claim.left)
         if not isinstance(side, Slope):
             raise ValueError(f"slope {side}: a rate is one slope against one number")
+        if side.args[1] != series.index:
+            raise ValueError(
+                f"slope {side}: a slope along {side.args[1]}; the series was measured along {series.index}"
+            )
         exponent = -middle(single(self._enclosed(other)))
         grid = np.asarray(series.grid, dtype=np.float64)
         values = np.array([self._at_index(side.args[0], series, j) for j in series.grid])
+        if len(grid) < SHORTEST or grid[-1] < 4 * grid[max(4, 2 * len(grid) // 3) - 1]:
+            known = ", ".join(f"{j:g}" for j in grid)
+            raise ValueError(f"the index was measured at {known}; a rate needs {NEEDED}")
+        if not (np.isfinite(values) & (values > 0)).all():
+            raise ValueError(f"slope {side}: its values must be positive, and one is {values.min():.6g}")
         # The evidence core speaks of the exponent a in m^-a, the claim of the slope -a.
         rising = isinstance(claim.relation, Ge if side is claim.left else Le)
-        verdict = verdict_of_rate(
-            *_halves(grid, values, _scatter(side.args[0], series)),
+        found = verdict_of_rate(
+            *_halves(grid, values, self._scatter(side.args[0], series)),
             band=_band(claim.relation, exponent, rising=rising),
             logarithms=bool(side.args[0].has(log(side.args[1]))),
         )
-        slopes = tuple(-slope for slope in verdict.slopes)
-        measured = verdict.last_halves[1]
-        # By how much the limit is uncertain: the scatter, and how far the extrapolated limits lie.
-        error = max(measured.half_width, *(abs(limit.estimate - measured.estimate) for limit in verdict.limits))
-        word = Verdict.INCONSISTENT if verdict.inconsistent else Verdict.CONSISTENT
-        told = f"slope {word} (approximate): {-measured.estimate:.3f} +- {error:.2g} measured, {-exponent:g} claimed"
-        if not verdict.inconsistent and error > SLOPE_UNKNOWN:
-            told = f"undecided: {told}; a slope that is {SLOPE_UNKNOWN:g} off would look the same"
-        elif not verdict.inconsistent and measured.outside(*verdict.band):
-            told = f"undecided: {told}; they contradict one another at the longest range alone"
+        word = Verdict.INCONSISTENT if found.inconsistent else Verdict.CONSISTENT
+        slopes = tuple(-slope for slope in found.slopes)
+        last, *limits = (f"{-slope.estimate:.3f} +- {slope.half_width:.2g}" for slope in found.far)
+        told = f"undecided: {found.undecided}" if found.undecided else f"slope {word} (approximate)"
+        known = f"{last} measured, {' or '.join(limits)} in the limit, {-exponent:g} claimed"
         return Judgement(
             word,
-            reason=f"{told}; local slopes {', '.join(f'{slope:.3f}' for slope in slopes)}",
-            left=-measured.estimate,
+            reason=f"{told}: {known}; local slopes {', '.join(f'{slope:.3f}' for slope in slopes)}",
+            left=-found.far[0].estimate,
             right=-exponent,
-            error=error,
+            # By how much the limit is uncertain: the scatter, and how far the extrapolated limits lie.
+            error=max(found.far[0].half_width, *(abs(x.estimate - found.far[0].estimate) for x in found.far)),
             slopes=slopes,
         )
 
@@ -581,6 +606,19 @@ class Trial:
         # The claimed power through the last point: only its slope means anything.
         power = [values[-1] * (j / last) ** exponent for j in series.grid]
         return {"x": [float(j) for j in series.grid], "observed": values, "bound": power}
+
+    def _scatter(self, expression: Expr, series: Series) -> Floats:
+        """The relative standard errors of an expression in curves, along the grid: at most those of its curves in all.
+
+        By how much one standard error of each widens its enclosure; what is exact has rounding alone.
+        """
+        found = []
+        for place, index in enumerate(series.grid):
+            fixed = self.situation.enclosed | dict(series.values) | {series.index: Interval.of(float(index))}
+            drawn = {x: _scattered(series.values[x], float(errors[place])) for x, errors in series.scatter.items()}
+            sure, both = (single(Evaluation(fixed | known, Enclosures())(expression)) for known in ({}, drawn))
+            found.append(float(both.width - sure.width) / 2 / abs(middle(sure)))
+        return np.asarray(found) + float(np.finfo(np.float64).eps)
 
     def _at_index(self, expression: Expr, series: Series, index: int) -> float:
         values = self.situation.enclosed | dict(series.values) | {series.index: Interval.of(float(index))}
@@ -614,7 +652,7 @@ class _Look:
     @classmethod
     def of(cls, relation: Relational, left: float, right: float) -> "_Look":
         if not (math.isfinite(left) and math.isfinite(right)):
-            raise ValueError(f"the sides are {left:.6g} and {right:.6g}; finite numbers are needed")
+            raise NoNumber(f"the sides are {left:.6g} and {right:.6g}; finite numbers are needed")
         return cls(left, right, isinstance(relation, Ge), isinstance(relation, Eq))
 
     @property
@@ -659,14 +697,11 @@ def _band(relation: Relational, exponent: float, *, rising: bool) -> tuple[float
     return (-math.inf, exponent + SLOPE_BAND) if rising else (exponent - SLOPE_BAND, math.inf)
 
 
-def _scatter(expression: Expr, series: Series) -> Floats:
-    """The relative standard errors of an expression in curves, along the grid: at most the sum of theirs.
-
-    That is so of products, quotients and sums of what is positive; what is exact has rounding alone.
-    """
-    asked = [errors for letter, errors in series.scatter.items() if expression.has(letter)]
-    rounding = np.full(len(series.grid), float(np.finfo(np.float64).eps))
-    return np.sum([rounding, *map(np.asarray, asked)], axis=0)  # type: ignore[no-any-return]
+def _scattered(value: Any, error: float) -> Any:
+    """A number, or a curve, known up to one relative standard error."""
+    if isinstance(value, Interval):
+        return value * Interval.around(1.0, error)
+    return lambda index: value(index) * Interval.around(1.0, error)
 
 
 def _halves(grid: Floats, values: Floats, errors: Floats) -> tuple[Means, Means]:

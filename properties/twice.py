@@ -12,9 +12,11 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Final
 
+from elbound.properties.analysis import FAILURES
 from elbound.properties.docket import Brief, docket_of
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.experiment import Experiment
+from elbound.properties.slips import raised
 from elbound.properties.spaces import Configuration
 from elbound.properties.trial import Trial
 from elbound.theory.catalogue import Listed
@@ -24,6 +26,7 @@ HASH_SEED: Final = "PYTHONHASHSEED"
 STARTING: Final = 120.0
 
 Seen = dict[str, str]
+RAISES: Final = "what it raises"
 
 
 def seen_in(trial: Trial, claims: Sequence[Listed]) -> Seen:
@@ -40,8 +43,10 @@ def seen_in(trial: Trial, claims: Sequence[Listed]) -> Seen:
 
 
 def difference(first: Seen, second: Seen) -> str:
-    """The first thing that differs, in words; empty where nothing does."""
-    return next((name for name in {**first, **second} if first.get(name) != second.get(name)), "")
+    """What differs first, in words; empty where nothing does."""
+    if RAISES in second:
+        return f"it raises {second[RAISES]}"
+    return next((f"{name} differs" for name in {**first, **second} if first.get(name) != second.get(name)), "")
 
 
 def elsewhere(brief: Brief, experiment: Experiment, configuration: Configuration) -> Seen | None:
@@ -58,11 +63,14 @@ def elsewhere(brief: Brief, experiment: Experiment, configuration: Configuration
 
 
 def _seen(brief: Brief, key: str, configuration: Mapping[str, float | int | str]) -> Seen:
-    docket = docket_of(brief)
-    experiment = next(x for x in docket.experiments if x.key == key)
-    situation = experiment.situation(configuration, brief.context)
-    trial = Trial(situation, experiment.measure(configuration, brief.context), Budget())
-    return seen_in(trial, docket.trying(experiment))
+    try:
+        docket = docket_of(brief)
+        experiment = next(x for x in docket.experiments if x.key == key)
+        situation = experiment.situation(dict(configuration), brief.context)
+        trial = Trial(situation, experiment.measure(dict(configuration), brief.context), Budget())
+        return seen_in(trial, docket.trying(experiment))
+    except FAILURES as failure:  # a user's experiment may raise anything, elsewhere alone too
+        return {RAISES: raised(failure)}
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ import torch
 
 from elbound.impl.device import deterministic, keep_memory
 from elbound.properties.limits import Stopped, Watch, read_note
+from elbound.properties.slips import raised
 from elbound.properties.threads import one_thread
 
 # Seconds that a worker is given to end by itself when there is nothing left to do.
@@ -62,7 +63,7 @@ def serve(pipe: connection.Connection, device: str, note: Path, limit: float, *,
         try:
             answer = True, function(*arguments, watch)
         except BaseException as failure:  # whatever a user's code raises that is not answered where it was called
-            answer = False, f"{type(failure).__name__}: {' '.join(str(failure).split())}"
+            answer = False, raised(failure)
         pipe.send(answer)
         if not answer[0]:
             return

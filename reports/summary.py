@@ -166,10 +166,13 @@ def strongest_of(rows: Sequence[Row]) -> Row | None:
 
 
 def apart(row: Row) -> float:
-    """By what share of the larger side the two surely differ: 1 - 1/ratio of a bound, up to 2 where signs differ."""
+    """By what share of the larger side the two surely differ: 1 - 1/ratio of a bound, up to 2 where signs differ.
+
+    Of a rate by how much: slopes are logarithms' already.
+    """
     if row.left is None or row.right is None:
         return -math.inf
-    size = max(abs(row.left), abs(row.right))
+    size = 1.0 if row.verdict is Verdict.INCONSISTENT else max(abs(row.left), abs(row.right))
     return (abs(row.left - row.right) - _known(row.error, 0.0)) / size if 0 < size < math.inf else 0.0
 
 
@@ -303,12 +306,13 @@ def _rate(rows: Sequence[Row]) -> dict[str, Any] | None:
 
 
 def farthest_of(rows: Sequence[Row]) -> Row | None:
-    """Of a rate the judged row whose slope is farthest from the claimed one; an inconsistent one before the others."""
+    """Of a rate the strongest witness, else the judged row whose slope is farthest from the claimed one."""
 
-    def distance(row: Row) -> tuple[bool, float, str]:
-        return (row.contradicted, abs((row.left or 0.0) - (row.right or 0.0)), row.identity)
+    def distance(row: Row) -> tuple[float, str]:
+        return (abs((row.left or 0.0) - (row.right or 0.0)), row.identity)
 
-    return max((row for row in rows if row.judged and row.left is not None), key=distance, default=None)
+    judged = (row for row in rows if row.judged and row.left is not None)
+    return strongest_of(rows) or max(judged, key=distance, default=None)
 
 
 def outside_of(rows: Sequence[Row]) -> int:

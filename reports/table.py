@@ -58,11 +58,14 @@ def claims_table(summary: Mapping[str, Any]) -> Table:
 
 def _basis(claim: Mapping[str, Any]) -> str:
     if rate := claim["rate"]:
-        return f", slope {figure(rate['measured'])} measured, {figure(rate['claimed'])} claimed"
+        measured, claimed, error = figure(rate["measured"]), figure(rate["claimed"]), rate["error"]
+        return f", slope {measured} +- {error:.2g} measured, {claimed} claimed"
     return f", {claim['basis']}" if claim["verdict"] in (Verdict.SUPPORTED, Verdict.REFUTED) and claim["basis"] else ""
 
 
 def _weakness(claim: Mapping[str, Any]) -> str:
+    if claim["undecided"] and claim["undecided"]["configurations"] == sum(claim["configurations"][x] for x in JUDGED):
+        return ", undecided"
     return (
         ", vacuous"
         if claim["vacuous"]
@@ -203,9 +206,9 @@ def show(summary: Mapping[str, Any], console: Console, report: Path | str) -> No
 
 
 def _kind(row: Row) -> tuple[str, ...]:
-    """What tells a row from those that would say the same again: of errors file and line, and what it is."""
+    """What tells a row from those that would say the same again: of errors file, line if known, and what it is."""
     where, _, what = row.reason.partition(": ")
-    if row.verdict is Verdict.ERROR and re.fullmatch(r".*\.py:\d+", where):
+    if row.verdict is Verdict.ERROR and re.fullmatch(r".*\.py(:\d+)?", where):
         return (where, what.partition(":")[0])
     return (row.claim, row.version, row.verdict, "" if row.contradicted else where)
 
@@ -241,8 +244,8 @@ class Progress:
         if self._bar is not None and self._line is not None:
             self._bar.update(self._line, total=self._total)
 
-    def say(self, rows: Iterable[Row]) -> None:
-        """Counts verdicts; of each claim the first error and the first unexpected refutation are told."""
+    def tell(self, rows: Iterable[Row]) -> None:
+        """Counts rows by verdict; of each claim the first error and the first unexpected refutation are told."""
         for row in rows:
             if row.version.startswith(LADDER):
                 continue
@@ -252,13 +255,14 @@ class Progress:
             if (unexpected or row.verdict is Verdict.ERROR) and (key := _kind(row)) not in self._told:
                 self._told.add(key)
                 said = f"{row.verdict}: {row.claim} {row.version} ({row.identity}) {row.reason}"
-                self._console.print(_said(" ".join(said.split())), style=_STYLES[row.verdict])
+                self._console.print(_said(" ".join(said.split())), style=_STYLES[row.verdict], soft_wrap=True)
 
     def finish(self, task: str) -> None:
-        """Counts one finished task."""
+        """One task is finished."""
         self._done += 1
         if self._bar is not None and self._line is not None:
             self._bar.update(self._line, completed=self._done, description=task.replace("[", r"\["))
         elif self._done * 10 // self._total > (self._done - 1) * 10 // self._total:
             counts = ", ".join(f"{n} {verdict}" for verdict, n in sorted(self._verdicts.items()))
-            self._console.print(Text(f"{self._done}/{self._total} tasks: {counts}"))
+            said = ": ".join(filter(None, (f"{self._done}/{self._total} tasks", counts)))
+            self._console.print(Text(said), soft_wrap=True)

@@ -572,14 +572,14 @@ k_output = quantity("k_output", "kernel entry of the output weights, trained too
 V_s = quantity("V_s", "variance of a neuron's output over the latent noise", "V_s", nonnegative=True)
 below_shared = quantity(
     "below_shared",
-    "largest v . K1 v / v . (K2 + 2^-20 |K2| I) v",
-    r"\lambda_{\max}((K_2+2^{-20}|K_2|I)^{-1}K_1)",
+    "largest eigenvalue of K1 + c relative to K2 + c, where c = |K2| / 128",
+    r"\lambda_{\max}((K_2+c)^{-1}(K_1+c))",
     nonnegative=True,
 )
 below_frozen = quantity(
     "below_frozen",
-    "largest v . K1 v / v . (K3 + 2^-20 |K3| I) v",
-    r"\lambda_{\max}((K_3+2^{-20}|K_3|I)^{-1}K_1)",
+    "largest eigenvalue of K1 + c relative to K3 + c, where c = |K3| / 128",
+    r"\lambda_{\max}((K_3+c)^{-1}(K_1+c))",
     nonnegative=True,
 )
 lambda_noisier = quantity(
@@ -753,10 +753,12 @@ beta_2 = quantity("beta_2", "how much of its second moment Adam keeps in a step"
 reg = quantity("reg", "Adam's regulariser, in units of a gradient", r"\epsilon")
 R = quantity("R", "a sure bound on every coordinate of the stochastic gradient")
 p = quantity("p", "number of trained parameters", integer=True, positive=True)
-g_2 = quantity("g_2", "second moment of the stochastic gradient at the minimiser", r"\mathbb Eg^2")
+g_2 = quantity("g_2", "second moment of the stochastic gradient at the minimiser", r"\mathbb Eg^2", nonnegative=True)
 g_3 = quantity("g_3", "third moment of the stochastic gradient at the minimiser", r"\mathbb Eg^3", real=True)
-g_4 = quantity("g_4", "fourth moment of the stochastic gradient at the minimiser", r"\mathbb Eg^4")
-g_5 = quantity("g_5", "fifth absolute moment of the stochastic gradient at the minimiser", r"\mathbb E|g|^5")
+g_4 = quantity("g_4", "fourth moment of the stochastic gradient at the minimiser", r"\mathbb Eg^4", nonnegative=True)
+g_5 = quantity(
+    "g_5", "fifth absolute moment of the stochastic gradient at the minimiser", r"\mathbb E|g|^5", nonnegative=True
+)
 drift = quantity("drift", "Adam's mean step per step size, held at the minimiser", r"h", real=True)
 rest = quantity("rest", "gradient at the point where Adam's mean step vanishes", r"F'_\infty", real=True)
 rest_past = quantity(

@@ -19,6 +19,9 @@ Floats = NDArray[np.float64]
 QUANTILE = 5.0
 """Normal quantile of a half width: five standard errors."""
 
+HALF_POWER = 0.5
+"""The step between the exponents that are claimed, those of powers of sqrt(m): a slope must be known to less."""
+
 
 def _grid(index: ArrayLike, values: ArrayLike, what: str, least: int) -> tuple[Floats, Floats]:
     m, v = np.asarray(index, dtype=np.float64), np.asarray(values, dtype=np.float64)
@@ -161,23 +164,47 @@ class Means:
 class RateVerdict:
     """Whether a fitted exponent is consistent with a band; approximate by nature, never a refutation.
 
-    `last_halves` holds one slope for each of the two grids, `limits` one for each grid and kind of correction that
-    was allowed, `slopes` the local slopes of the longer one.
+    `near` and `far` hold what each of the two grids says of the exponent: the slope of its last half first, then the
+    limit under each kind of correction that was allowed; `slopes` are the local slopes of the longer grid.
     """
 
-    inconsistent: bool
     band: tuple[float, float]
-    last_halves: tuple[Slope, Slope]
-    limits: tuple[Slope, ...]
+    near: tuple[Slope, ...]
+    far: tuple[Slope, ...]
     slopes: tuple[float, ...]
     approximate: bool = field(default=True, init=False)
 
     @property
-    def text(self) -> str:
-        low, high = self.last_halves[1].interval
-        local = ", ".join(f"{s:.3g}" for s in self.slopes)
-        word = "inconsistent" if self.inconsistent else "consistent"
-        return f"slope {word} (approximate), interval [{low:.3g}, {high:.3g}], local slopes [{local}]"
+    def contradicted(self) -> bool:
+        """Whether the longer grid's last half and limits all lie off the band on one side, by their half widths."""
+        low, high = self.band
+        intervals = [slope.interval for slope in self.far]
+        return all(end < low for _, end in intervals) or all(start > high for start, _ in intervals)
+
+    @property
+    def inconsistent(self) -> bool:
+        """Whether the longer grid contradicts the band, and all that the shorter one measures misses it too."""
+        low, high = self.band
+        return self.contradicted and not any(low <= slope.estimate <= high for slope in self.near)
+
+    @property
+    def uncertainty(self) -> float:
+        """Half width of the least certain slope of the longer grid: one that is nearer to the band may go unnoticed."""
+        return max(slope.half_width for slope in self.far)
+
+    @property
+    def undecided(self) -> str:
+        """Why nothing is decided, as where the slope cannot be told from one that is off by HALF_POWER; else empty."""
+        if self.inconsistent:
+            return ""
+        if self.contradicted:
+            return "a shorter range of the index does not contradict it"
+        if self.uncertainty > HALF_POWER:
+            return f"a slope that is off by {HALF_POWER:g} may look the same"
+        low, high = self.band
+        if all(max(low - x.estimate, x.estimate - high) > HALF_POWER / 2 for x in self.far):
+            return "the slope is nearer to others than to the claimed one, and too badly known to contradict it"
+        return ""
 
 
 def _limit(first: Slope, last: Slope, distance: float, quantile: float) -> Slope:
@@ -205,13 +232,14 @@ def verdict_of_rate(
     *,
     logarithms: bool = False,
 ) -> RateVerdict:
-    """Inconsistent iff, on both of two independent grids, the last half and the extrapolated limit both miss
-    the band.
+    """Inconsistent iff the far grid's last half and extrapolated limit miss the band by QUANTILE standard errors, and
+    what the near grid measures misses it too.
 
     A full-grid slope is fooled by slow corrections, hence the last half; the limit, extrapolated with a
-    correction m^-1/2, must agree; and so must a second grid that reaches four times further. Corrections
-    slower than m^-1/4 can still fool the rule or hide an error. An infinite end makes the band one-sided. A
-    claimed power of log m is divided out. With `logarithms` (the claim holds a logarithm of the index, here or in
+    correction m^-1/2, must agree; and so must the estimates of a grid that reaches a quarter as far, or less. The far
+    grid alone bounds the chance of a false alarm, so the near one, which is known less well, may be part of it.
+    Corrections slower than m^-1/4 can still fool the rule or hide an error. An infinite end makes the band one-sided.
+    A claimed power of log m is divided out. With `logarithms` (the claim holds a logarithm of the index, here or in
     the means already) a limit extrapolated with a correction 1 / log m must miss the band too: a constant beside
     the logarithm is such a correction, (a + b log m) / log m = b + a / log m. Raises ValueError unless band is
     increasing, far ends at 4 times near's end or beyond, J >= 4, and the index is above 1 where logarithms enter.
@@ -223,19 +251,17 @@ def verdict_of_rate(
         raise ValueError(
             f"far ends at {far.index[-1]!r}; it must end at 4 times near's end {near.index[-1]!r} or beyond"
         )
-    halves = [means.halves(log_power, quantile) for means in (near, far)]
-    last = (halves[0][1], halves[1][1])
-    limits = [_limit(*half, quantile) for half in halves]
-    if logarithms:
-        limits += [
-            _limit_of_logarithms(first, last_half, means.centres, quantile)
-            for means, (first, last_half, _) in zip((near, far), halves, strict=True)
-        ]
     adjusted = np.asarray(far.mean) * np.exp(-_log_factor(np.asarray(far.index, dtype=np.float64), log_power))
     return RateVerdict(
-        inconsistent=all(slope.outside(low, high) for slope in (*last, *limits)),
         band=(low, high),
-        last_halves=last,
-        limits=tuple(limits),
+        near=_said(near, log_power, quantile, logarithms=logarithms),
+        far=_said(far, log_power, quantile, logarithms=logarithms),
         slopes=tuple(local_slopes(far.index, adjusted).tolist()),
     )
+
+
+def _said(means: Means, log_power: float, quantile: float, *, logarithms: bool) -> tuple[Slope, ...]:
+    """The slope of the last half, and its limit under each kind of correction."""
+    first, last, distance = means.halves(log_power, quantile)
+    found = last, _limit(first, last, distance, quantile)
+    return (*found, _limit_of_logarithms(first, last, means.centres, quantile)) if logarithms else found

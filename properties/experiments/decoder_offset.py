@@ -436,7 +436,7 @@ class OffsetRun(Experiment):
         problem = self.problem(configuration, context)
         steps, variance = problem.sgd.steps, problem.noise_variance
         direction = -1.0 if fault.startswith("ascent") else 1.0
-        # A gain scales the gradient, not the step: the parameters cannot tell.
+        # A gain scales the gradient, not the step: the parameters cannot tell. Steps uphill are negative ones.
         gammas = direction * problem.sgd.gain * np.array(problem.sgd.step_sizes())
         square, objective = self.expected(problem.broken(fault), gammas)
         noise = Interval.around(np.full((steps, 1), variance), 64 * EPS * variance)
@@ -569,6 +569,10 @@ def paths(problem: OffsetProblem, gammas: np.ndarray) -> Iterator[tuple[Tensor, 
         yield offset, chances
 
 
+# Few noises away: far away no horizon is long enough for the noise to lead.
+NEAR = {"start": Logarithmic("start", 1e-6, 1e3, usual=(1e-4, 0.1))}
+
+
 class OffsetHorizons(Experiment):
     """The weighted mean square at horizons up to a million steps, from the same moments."""
 
@@ -576,11 +580,15 @@ class OffsetHorizons(Experiment):
     title = "exact moments of real steps at growing horizons"
     setting = SGD_HORIZONS
     share = 0.2
-    space = Space((*AXES, Choice("noise", (True, False), usual=4)))
+    space = Space((*(NEAR.get(axis.name, axis) for axis in AXES), Choice("noise", (True, False), usual=4)))
     instances = {
         "offset at optimum": {**BASE, "noise": True},
         "offset, nu=1": {**BASE, "noise": True, "start": 1.0},
         "one datum, no noise": {**BASE, "noise": False, "start": 1.0, "LC": 0.05},
+        "one datum of two-valued data, no noise": {**BASE, "noise": False, "start": 1.0, "data": "two-valued"},
+        "offset far away": {**BASE, "noise": True, "start": 1_000.0},
+        "offset at optimum, L half the curvature": {**BASE, "noise": True, "LC": 1.9, "curvature / L": 2.0},
+        "noise leads late, L C nearly 2": {**BASE, "noise": True, "start": 7.9, "LC": 1.99},
     }
 
     def situation(self, configuration: Configuration, context: Context) -> Situation:

@@ -27,7 +27,10 @@ NOT_SKEWED = (-9, -5, -1, 7, 8)
 
 @dataclass(frozen=True)
 class FrozenProblem:
-    """Gradient values at the minimiser as rational numbers, how often each occurs, and the optimiser."""
+    """Gradient values at the minimiser as rational numbers, how often each occurs, and the optimiser.
+
+    The regulariser is "reg" deviations of the gradient, "reg" itself where all data are equal and gradients zero.
+    """
 
     counts: dict[Fraction, int]
     adam: Adam
@@ -49,13 +52,11 @@ class FrozenProblem:
         mean, scale = sum(points, Fraction(0)) / len(points), Fraction(float(c["sigma_x2"]))
         counts = Counter((mean - x) / scale for x in points)
         deviation = float(sum((g**2 * k for g, k in counts.items()), Fraction(0)) / len(points)) ** 0.5
-        if deviation == 0:
-            raise ValueError(f"data {c['data']}: all {len(points)} values are equal; at least two must differ")
         adam = Adam(
             step_size=1.0,
             beta_1=c["beta_1"],
             beta_2=1 - c["1 - beta_2"],
-            regulariser=c["reg"] * deviation,
+            regulariser=c["reg"] * (deviation or 1.0),
             timing=timing,
         )
         return FrozenProblem(dict(counts), adam)
@@ -107,6 +108,7 @@ class FrozenAdam(Experiment):
     instances = {
         "one in ten, beta_2 = 0.99": _rare,
         "one in ten, beta_2 = 0.9": _rare | {"1 - beta_2": 0.1},
+        "all data alike, which is outside": _rare | {"ones": 0},
         "one in ten, beta = (0.9, 0.99)": _rare | {"beta_1": 0.9},
         "one in four, beta = (0.99, 0.99)": _rare | {"N": 4, "beta_1": 0.99},
         "one in four, regulariser as large as the gradients": _rare | {"N": 4, "reg": 1.0},

@@ -46,9 +46,12 @@ class Outcomes:
     def enclosed(self, variance: float) -> Interval:
         """The variance with its rounding error: gradients after a few dozen operations, sums with weights of sum one.
 
-        A gradient off by 64 units in the last place moves a centred square by twice the deviation times that.
+        Each gradient is off by 64 units in the last place of what it is put together from, and the noise's two signs
+        hold the same terms, so that the mean square of all gradients bounds that of these errors. By Cauchy and Schwarz
+        a mean of centred squares then moves by twice the deviation times the root of that, and by its square.
         """
-        slip = 64 * EPS * float(self.gradients.square().sum(-1).max()) ** 0.5
+        square = torch.einsum("e,iep->i", self.chances, self.gradients.square()).mean()
+        slip = 64 * EPS * float(square) ** 0.5
         error = 2 * slip * variance**0.5 + slip**2 + 64 * EPS * variance
         return maximum(Interval.around(variance, error), 0.0)
 

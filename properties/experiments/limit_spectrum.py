@@ -5,6 +5,7 @@ from fractions import Fraction
 from itertools import combinations, product
 from typing import Any, ClassVar
 
+import scipy.linalg
 import torch
 from sympy import Matrix, Rational
 from torch import Tensor
@@ -25,8 +26,9 @@ from elbound.theory import settings, symbols
 # Enough to enclose singular sets below 1e-60; positive eigenvalues found here are above 1e-10.
 BITS = 256
 DIGITS_DIM = 8
-# What is added to K2 and K3 for a scale where they are singular, in their norm; stated with the letters.
-RIDGE = 2.0**-20
+# The multiple of the identity that is added to both of two kernels, over the larger one's largest eigenvalue; stated
+# with the letters.
+SHIFT = 2.0**-7
 NORM_THREE = [x for x in product(range(-3, 4), repeat=3) if sum(c * c for c in x) == 9]
 
 
@@ -99,23 +101,27 @@ def kernel_of_draws(
     return gram * means.view_as(gram), gram.abs() * (errors + 2 * EPS).view_as(gram)
 
 
-def largest_share(lower: Balls, kernel: Tensor, error: Tensor, arithmetic: Arithmetic) -> Interval:
-    """The largest v . lower v / v . (kernel + ridge I) v, the ridge RIDGE times the kernel's norm, errors known."""
+def largest_relative(lower: Balls, kernel: Tensor, error: Tensor, arithmetic: Arithmetic) -> Interval:
+    """Largest eigenvalue of lower + c relative to kernel + c, kernels of balls and of floats with these errors.
+
+    c is SHIFT of the kernel's largest eigenvalue. The quotient is 1 less the least eigenvalue mu of the difference
+    D = kernel - lower relative to B = kernel + c. ArithmeticError where the kernel has an eigenvalue of -c.
+    """
     ends = torch.tensor([[arithmetic.ends(x) for x in row] for row in lower], dtype=torch.float64)
-    middle, norm = ends.mean(2), float(torch.linalg.matrix_norm(kernel, 2))
-    whole = kernel + RIDGE * norm * torch.eye(len(kernel), dtype=torch.float64)
-    root = torch.linalg.cholesky(whole)
-    half = torch.linalg.solve_triangular(root, middle, upper=False)
-    share = float(torch.linalg.eigvalsh(torch.linalg.solve_triangular(root, half.T, upper=False))[-1])
-    least = float(torch.linalg.eigvalsh(whole)[0])
-    # Numerator and denominator are off by their own errors, and by a solver that is backward stable: a few roundings
-    # of the norm for each entry.
-    rounding = 64 * len(kernel) ** 2 * EPS
-    above = float(ends.diff(dim=2)[..., 0].norm()) + rounding * float(middle.norm())
-    below = (1 + RIDGE) * float(error.norm()) + rounding * float(whole.norm())
-    if below >= least / 2:
-        raise ValueError(f"kernel known to {below:.3g} with ridge, least eigenvalue {least:.3g}; allowed: half of that")
-    return Interval.around(share, (above + share * below) / (least - below))
+    difference, top = kernel - ends.mean(2), float(torch.linalg.eigvalsh(kernel)[-1])
+    shifted = kernel + SHIFT * top * torch.eye(len(kernel), dtype=kernel.dtype)
+    # Both matrices are off by at most these Frobenius norms.
+    apart = float((error + ends.diff(dim=2)[..., 0] + 4 * EPS * kernel.abs()).norm())
+    off = float((error + 4 * EPS * shifted.abs()).norm())
+    least = float(torch.linalg.eigvalsh(shifted)[0]) - 16 * EPS * len(kernel) * top - off
+    if not least > 0:
+        raise ArithmeticError(f"kernel of largest eigenvalue {top:g} has one below {-SHIFT * top:g}")
+    mu = float(scipy.linalg.eigh(difference.numpy(), shifted.numpy(), eigvals_only=True)[0])
+    # v^T B v is at least `least` times |v|^2, so that a form v^T D v that moves by `apart`, and mu v^T B v, which moves
+    # by |mu| `off`, move the quotient by so much. The solver reduces B by Cholesky, and errs like N^2 roundings of
+    # |D| |B^-1| + |B| |B^-1| |mu| (Davies, Higham and Tisseur 2001).
+    solved = 16 * EPS * len(kernel) ** 2 * (float(difference.norm()) + float(shifted.norm()) * abs(mu))
+    return 1.0 - Interval.around(mu, (apart + abs(mu) * off + solved) / least)
 
 
 def _counts(X: Sequence[Vector]) -> dict[Any, int]:
@@ -226,7 +232,7 @@ class LimitSpectrum(Experiment):
         kept = {symbol: kernel_of_draws(hold, X, s, *kind[:2]) for symbol, hold in holds.items()}
         least = {symbols.lambda_0: K1, symbols.lambda_noisier: noisier.fresh()}
         enclosed = {symbol: least_eigenvalue(matrix, arithmetic) for symbol, matrix in least.items()}
-        orders = {symbol: largest_share(K1, *kernel, arithmetic) for symbol, kernel in kept.items()}
+        orders = {symbol: largest_relative(K1, *kernel, arithmetic) for symbol, kernel in kept.items()}
         return Exact(enclosed | orders, basis="enclosure")
 
 

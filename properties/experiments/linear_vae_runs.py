@@ -103,12 +103,16 @@ class RunProblem:
         return RunProblem(problem, Weights(drawn.encoder * scale, drawn.decoder * scale), radius, configuration)
 
     def sgd(self, smoothness: float, *, clip: float | None = None, ball: float | None = None) -> Sgd:
-        """The run at step size LC / smoothness, clipped or projected or neither."""
+        """The run at step size LC / smoothness, clipped or projected or neither.
+
+        A table of fewer data than the batch size is drawn as a whole without replacement.
+        """
         c: Any = self.configuration
+        most = c["B"] if c["replacement"] else self.problem.data_count
         return Sgd(
             steps=c["n"],
             step_size=c["LC"] / smoothness,
-            batch_size=c["B"],
+            batch_size=min(c["B"], most),
             importance_samples=c["K"],
             law=LAWS[c["law"]],
             with_replacement=c["replacement"],

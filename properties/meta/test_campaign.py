@@ -10,7 +10,7 @@ import pytest
 from sympy import Le
 
 from elbound.properties.adversary import Effort
-from elbound.properties.campaign import Bench, Outcome, Task, replayed, run_task, tasks_of
+from elbound.properties.campaign import Bench, Outcome, Task, place_of, replayed, run_task, tasks_of
 from elbound.properties.docket import PROFILES, Brief, Docket, Profile, Versions, docket_of
 from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context, Exact, Experiment, Situation, experiments
@@ -287,6 +287,65 @@ def test_a_search_goes_on_past_what_breaks() -> None:
     places = {row.configuration["place"]: row.verdict for row in bench.rows if row.origin == "random"}
     assert set(places) == {1, 2, 3, 4, 5}
     assert {place for place, verdict in places.items() if verdict is Verdict.ERROR} == {2, 4}
+
+
+class Scribbling(Fragile):
+    """Writes into the configuration that it is given."""
+
+    instances: Mapping[str, Configuration] = {"one": {"place": 1, "share": 0.5}, "three": {"place": 3, "share": 0.5}}
+
+    def situation(self, configuration: Configuration, context: Context) -> Situation:
+        found = super().situation(configuration, context)
+        configuration.update(place=4, share=0.0)  # type: ignore[attr-defined]
+        return found
+
+    def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:
+        found = super().measure(configuration, context, fault)
+        configuration.clear()  # type: ignore[attr-defined]
+        return found
+
+
+def test_what_an_experiment_writes_into_its_configuration_is_lost() -> None:
+    bench = Bench(QUICK, Docket((SMALL, LARGE), (Scribbling(),)), Scribbling())
+    bench.instances()
+    assert [x.configuration["place"] for x in bench.rows if x.claim == "fragile/small"] == [1, 3]
+    bench.search(0, 40)
+    bench.adversary(Effort(40))
+    drawn = [x for x in bench.rows if x.judged]
+    assert {x.configuration["place"] for x in drawn} == {1, 3, 5}
+    for row in drawn:
+        assert row.parameters == {"r": row.configuration["place"]}
+    again = replayed_by(bench, drawn[-1])
+    assert repr(again) == repr(drawn[-1])
+
+
+def replayed_by(bench: Bench, row: Row) -> Row:
+    """The row judged once more by a bench that has seen nothing."""
+    fresh = Bench(bench.brief, bench.docket, bench.experiment)
+    return replace(fresh.judge(row.configuration, row.origin)[row.claim], seconds=row.seconds)
+
+
+class Steep(Fragile):
+    """Observes more than its parameter from the second place on."""
+
+    def measure(self, configuration: Configuration, context: Context, fault: str = "") -> Exact:  # noqa: ARG002
+        place = float(configuration["place"])
+        return Exact({hessian: Interval.of(place + float(place > 1) * float(configuration["share"]))})
+
+    def situation(self, configuration: Configuration, context: Context) -> Situation:  # noqa: ARG002
+        return Situation({r: float(configuration["place"])})
+
+
+def test_a_witness_is_not_sought_where_the_process_ended_before() -> None:
+    def shrunk(*without: str) -> list[Configuration]:
+        bench = Bench(replace(QUICK, without=without), Docket((SMALL,), (Steep(),)), Steep())
+        bench.search(0, 40)
+        return [x.configuration for x in bench.rows if x.origin == "shrunk"]
+
+    (first,) = shrunk()
+    assert first["place"] == 2
+    (second,) = shrunk(place_of("fragile", first))
+    assert second != first
 
 
 # What a run consists of

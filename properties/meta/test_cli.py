@@ -298,8 +298,11 @@ HALF = Claim(
     assuming=(L * C < 2, UNBIASED, SMOOTH),
 )
 """
-GAP_BOUND = """
+PRINTS = """
 print("a line of the user's own")
+__import__("os").write(1, b"a line past Python's print\\n")
+"""
+GAP_BOUND = """
 first = LogGap(w_min) * chi2 / K
 TWICE = Claim(IWAE, Le(gap[K], 2 * first), assuming=(WEIGHT_AWAY_FROM_ZERO, WEIGHT_VARIANCE))
 """
@@ -308,9 +311,9 @@ ROOT = Claim(IWAE, Le(gap[K], sqrt(chi2 - 10**9)), assuming=(WEIGHT_VARIANCE,))
 """
 ANALYSES = {
     "wrong": HEADER + SGD_BOUND,
-    "right": HEADER + GAP_BOUND,
-    "quiet": HEADER + GAP_BOUND.replace("print", "str"),
-    "mixed": HEADER + GAP_BOUND + NOT_A_NUMBER,
+    "right": HEADER + PRINTS + GAP_BOUND,
+    "quiet": HEADER + GAP_BOUND,
+    "mixed": HEADER + PRINTS + GAP_BOUND + NOT_A_NUMBER,
 }
 
 
@@ -683,6 +686,7 @@ def test_a_right_bound_ends_with_zero_and_its_file_may_print(runs: Runs) -> None
     (claim,) = json.loads(said.out)["claims"]
     assert claim["verdict"] in {"supported", "consistent"}
     assert "a line of the user's own" in said.err
+    assert "a line past Python's print" in said.err
 
 
 def test_a_bound_that_is_no_number_spoils_no_other(runs: Runs) -> None:

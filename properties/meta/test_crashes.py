@@ -1,8 +1,10 @@
 """A user's file that ends its process, wherever it does: named in one line with its configuration, the rest judged."""
 
 import re
+import subprocess
+import sys
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 
@@ -108,6 +110,74 @@ BELOW = Claim(SQUARE, Le(y, x))
 """
 
 
+# The first named instance refutes HALF; at the others the measurement does not come to its end.
+LATE = """
+
+from elbound.theory.claim import Claim
+
+
+class Late(Squares):
+    key = "own/late"
+    instances = {"high": {"x": 0.8}, "first": {"x": 0.2}, "second": {"x": 0.3}, "third": {"x": 0.4}}
+
+    def measure(self, configuration, context, fault=""):
+        if configuration["x"] != 0.8:
+            END
+        return super().measure(configuration, context, fault)
+
+
+late = Late()
+HALF = Claim(SQUARE, Le(y, x / 2))
+"""
+# The same of a claim: its curve, at one named instance alone.
+LATE_CURVE = """
+
+from sympy import IndexedBase
+z = IndexedBase("z", positive=True)
+CURVED = Setting("curved", "a curve", (x,), (y, z))
+
+
+class Curved(Squares):
+    key = "own/curved"
+    setting = CURVED
+    instances = {"high": {"x": 0.8}, "low": {"x": 0.2}}
+
+    def measure(self, configuration, context, fault=""):
+        def curve(index):
+            os._exit(5) if configuration["x"] == 0.2 else None
+            return Interval.around(configuration["x"] ** 2, 1e-15)
+
+        return Exact({y: Interval.around(configuration["x"] ** 2, 1e-15), z: curve})
+
+
+curved = Curved()
+BENT = Claim(CURVED, Le(z[1], x / 2))
+STRAIGHT = Claim(CURVED, Le(y, x))
+"""
+# Ends with the exit status of a process that the watched work forked, which must not come to the line after it.
+COPY = """
+import os, sys
+from pathlib import Path
+from elbound.properties.limits import Watch
+with Watch(Path(sys.argv[1]), 60.0).over({}):
+    child = os.fork()
+if child == 0:
+    os._exit(7)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+FORKS = """
+
+class Forks(Squares):
+    def measure(self, configuration, context, fault=""):
+        os.fork()
+        return super().measure(configuration, context, fault)
+
+
+squares = Forks()
+BELOW = Claim(SQUARE, Le(y, x))
+"""
+
+
 def body(method: str, end: str) -> str:
     return HEADER + BODY.format(method=method.format(end=end))
 
@@ -120,6 +190,14 @@ SOURCES = {
     "two": body(MEASURE, END["SIGSEGV"]) + TWO,
     "curve": HEADER + CURVE,
     "draw": HEADER + DRAW,
+    "late": HEADER + LATE.replace("END", "os._exit(3)"),
+    # The search ends its process three times while the named instances wait.
+    "last": HEADER
+    + LATE.replace("END", "__import__('time').sleep(6 if configuration['x'] == 0.2 else 0); os._exit(3)"),
+    "endless": HEADER + LATE.replace("END", "while True: pass"),
+    "late curve": HEADER + LATE_CURVE,
+    "forks": HEADER + FORKS,
+    "whole": HEADER + "squares = Squares()\nBELOW = Claim(SQUARE, Le(y, x))\n",
     "import": HEADER + BODY.format(method="pass") + "os._exit(0)\nWEAK = Claim(SQUARE, Le(y, 2 * x))\n",
     "import only": "import os\nfrom elbound.theory.claim import Claim\nos._exit(0)\n",
     "other": body(MEASURE, "raise BaseException('of its own')"),
@@ -162,7 +240,7 @@ class Checks:
         if name not in self._said:
             self.file(name).parent.mkdir()
             self.file(name).write_text(SOURCES[name])
-            self._said[name] = self.run(name, "--workers", "2")
+            self._said[name] = self.run(name, "--workers", "2", *(("--limit", "2") if name == "endless" else ()))
         return self._said[name]
 
     def line(self, name: str, start: str) -> int:
@@ -205,11 +283,7 @@ def test_a_measurement_that_ends_its_process_is_one_line_with_its_configuration_
     assert judged(checks, name) >= 20
     if how == "SIGSEGV":
         assert all(f"mine.py:{checks.line(name, 'ctypes')}" in reason for reason in reasons)
-    # Without a line of the file they are one error of the claim, of which the terminal tells the first.
-    assert told == (MOST_DEATHS if how == "SIGSEGV" else 1)
-    counts = [(int(done), int(of)) for done, of in re.findall(r"^(\d+)/(\d+) tasks: ", said.out, re.MULTILINE)]
-    assert counts
-    assert all(done <= of for done, of in counts)
+    assert told == MOST_DEATHS
 
 
 def test_sys_exit_is_a_failure_of_the_one_measurement(checks: Checks) -> None:
@@ -253,6 +327,48 @@ def test_what_ends_the_process_at_a_few_configurations_alone_is_named_by_one_of_
         assert f"at x = {error.configuration['x']}" in error.reason
     # What was finished before stays: the named instance lies elsewhere.
     assert judged(checks, "seldom", "own/ends") >= 1
+
+
+@pytest.mark.parametrize("name", ["late", "last", "endless"])
+def test_a_refutation_stands_though_the_experiment_then_ends_its_process(checks: Checks, name: str) -> None:
+    rows = [x for x in checks.rows(name) if not x.version]
+    assert [(x.verdict, x.configuration) for x in rows if x.judged] == [(Verdict.REFUTED, {"x": 0.8})]
+    assert checks.errors(name, "own/late"), "what ended the process is told all the same"
+    assert checks.said(name).code == 2
+    assert "1 refuted" in checks.said(name).out
+
+
+def test_a_refutation_stands_though_the_evaluation_of_its_claim_then_ends_the_process(checks: Checks) -> None:
+    rows = [x for x in checks.rows("late curve") if not x.version]
+    bent = [x for x in rows if x.claim == "mine/bent" and x.origin.startswith("instance")]
+    assert [(x.verdict, x.configuration["x"]) for x in bent] == [(Verdict.REFUTED, 0.8), (Verdict.ERROR, 0.2)]
+    straight = [x for x in rows if x.claim == "mine/straight" and x.judged]
+    assert len(straight) == len({x.identity for x in straight}) >= 20, "none is told twice"
+
+
+def test_progress_counts_no_more_tasks_than_there_are(checks: Checks) -> None:
+    for name in ("two", "late", "endless", "measure SIGKILL"):
+        counted = re.findall(r"^(\d+)/(\d+) tasks", checks.said(name).out, re.MULTILINE)
+        assert counted, checks.said(name)
+        assert all(int(done) <= int(total) for done, total in counted)
+        assert counted[-1][0] == counted[-1][1]
+
+
+def test_what_ended_the_process_is_told_once_for_all_claims(checks: Checks) -> None:
+    said = checks.said("measure SIGKILL").out
+    told = re.findall(r"^error: .*(during experiment own/ends at .*)$", said, re.MULTILINE)
+    assert len(told) == len(set(told)) == MOST_DEATHS
+
+
+def test_a_copy_that_a_measurement_forks_judges_nothing(checks: Checks) -> None:
+    found, alone = ([replace(x, seconds=0.0) for x in checks.rows(name)] for name in ("forks", "whole"))
+    assert found == alone
+    assert checks.said("forks").code == 0
+
+
+def test_a_copy_ends_with_the_work_that_forked_it(tmp_path: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", COPY, str(tmp_path / "note")], timeout=60, check=False)
+    assert ended.returncode == 0
 
 
 def test_two_experiments_that_end_their_processes_are_both_named(checks: Checks) -> None:

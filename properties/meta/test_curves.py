@@ -1,5 +1,6 @@
 """Curves of rows along a parameter or a width: where they end, what they leave out, and how their axis is named."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,8 @@ from elbound.properties.campaign import Bench, tasks_of
 from elbound.properties.docket import PROFILES, Brief, docket_of
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
-from elbound.properties.experiment import Along, At, Everywhere, Exact, Sample, Series, Situation, Steps
+from elbound.properties.experiment import Along, At, Context, Everywhere, Exact, Sample, Series, Situation, Steps
+from elbound.properties.experiments.widths import WIDTHS
 from elbound.properties.judgement import Judgement
 from elbound.properties.trial import Trial
 from elbound.reports.render import plots
@@ -20,6 +22,7 @@ from elbound.reports.row import Row, Verdict
 from elbound.theory.claim import Claim, Setting
 from elbound.theory.evaluate import Slope
 from elbound.theory.symbols import a, drift_m, gap_m, m, n, residual_tau, t, tau
+from elbound.theory.tangent.krr import TEST_TO_FIRST, TEST_TO_LIMIT, TO_FIRST, TO_LIMIT
 
 STILL = Setting("still", "nothing moves", (tau, m), (residual_tau, drift_m, gap_m))
 FALLING = Claim(STILL, Le(residual_tau, 1 / (1 + tau)))
@@ -113,7 +116,7 @@ def slope(exponent: Any, curves: Any, scatter: Any, of: Any = drift_m[m]) -> Jud
 
 @pytest.mark.parametrize(
     ("scatter", "said"),
-    [(1e-3, "slope inconsistent"), (0.3, "undecided: slope consistent"), (0.02, "slope consistent")],
+    [(1e-3, "slope inconsistent"), (0.3, "undecided: a slope that is off by 0.5"), (0.02, "slope consistent")],
 )
 def test_declared_scatter_widens_what_a_slope_is_consistent_with(scatter: float, said: str) -> None:
     # A slope of -0.8 is not -0.9, unless its values are known to a few hundredths only.
@@ -130,6 +133,32 @@ def test_the_scatter_of_one_curve_hides_nothing_of_another_and_adds_up_in_a_prod
     assert product.verdict is Verdict.CONSISTENT
     assert product.reason.startswith("undecided: ")
     assert (product.error or 0.0) > (slope(-1, curves, {drift_m: [0.01] * len(GROWING)}).error or 0.0)
+
+
+def test_how_well_a_slope_is_known_is_said_and_grows_with_a_power() -> None:
+    # Three points spaced by log 2 with weight 1 / s^2 each: five standard errors of the slope are 5 s / (sqrt 2 log 2).
+    width = 5 * 0.01 / (2**0.5 * math.log(2.0))
+    for power in (1, 2, -1):
+        known = {drift_m: [0.01] * len(GROWING)}
+        said = slope(-power * Rational(4, 5), {drift_m: SLOW}, known, drift_m[m] ** power).reason
+        error = f"{abs(power) * width:.2g}"
+        assert said.startswith(f"slope consistent (approximate): {-0.8 * power:.3f} +- {error} measured, ")
+
+
+def test_networks_trained_with_another_ridge_come_no_nearer_and_the_slope_says_so() -> None:
+    configuration = WIDTHS.instances["random targets, erf"]
+    situation = WIDTHS.situation(configuration, Context())
+    right, wrong = (
+        Trial(situation, WIDTHS.measure(configuration, Context(), fault), Budget()) for fault in ("", *WIDTHS.faults)
+    )
+    assert right.judge(TO_FIRST).reason.startswith("slope consistent")
+    for claim in (TO_FIRST, TO_LIMIT, TEST_TO_FIRST, TEST_TO_LIMIT):
+        assert right.judge(claim).verdict is Verdict.CONSISTENT
+        assert wrong.judge(claim).verdict is Verdict.INCONSISTENT
+    # A half off, on either side, is told.
+    for shift in (-Rational(1, 2), Rational(1, 2)):
+        relation = Eq(TO_FIRST.relation.lhs, TO_FIRST.relation.rhs + shift)
+        assert right.judge(replace(TO_FIRST, relation=relation, wrong={})).verdict is Verdict.INCONSISTENT
 
 
 @pytest.mark.parametrize("errors", [[0.1] * 5, [0.1] * 5 + [0.0]])

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 
 import mpmath
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Context
 from elbound.properties.experiments.beta_sweep import BETA_SWEEP_EXPERIMENT
 from elbound.properties.experiments.encoder_gradient import ESTIMATOR_MEANS, Datum
-from elbound.properties.experiments.gradient_noise import NOISE_BY_ENUMERATION
+from elbound.properties.experiments.gradient_noise import NOISE_BY_ENUMERATION, Outcomes
 from elbound.properties.experiments.score_and_pathwise import OSCILLATIONS
 from elbound.properties.experiments.variational_inference import INFERENCE_RUNS, InferenceProblem
 from elbound.properties.trial import Trial
@@ -80,6 +81,32 @@ def test_the_cosines_variances_cross_where_the_finding_says() -> None:
         return float(found[v_score].middle - found[v_path].middle)
 
     assert excess(0.85115) > 0 > excess(0.85125)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.0, 1e4])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_variance_of_gradients_keeps_its_enclosure_when_each_is_rounded_anew(seed: int, noise: float) -> None:
+    """Gradients of 6 data, affine in a noise of two coordinates, against themselves off by up to 48 last places."""
+    draws = np.random.Generator(np.random.Philox(key=seed))
+    values, chances = np.array([-math.sqrt(3.0), 0.0, math.sqrt(3.0)]), np.array([1.0, 4.0, 1.0]) / 6
+    both = np.stack(np.meshgrid(values, values, indexing="ij"), axis=-1).reshape(-1, 2)
+    weights = np.outer(chances, chances).ravel()
+    gradients = draws.normal(size=(6, 1, 5)) + noise * both @ draws.normal(size=(2, 5))
+    moved = gradients * (1 + 48 * EPS * draws.choice([-1.0, 1.0], gradients.shape))
+    between, within = Outcomes(torch.tensor(moved), torch.tensor(weights)).parts()
+    found = Outcomes(torch.tensor(gradients), torch.tensor(weights))
+    exact, p = gradients.astype(np.longdouble), weights.astype(np.longdouble)[:, None]
+    means = (p * exact).sum(1)
+    truths = (
+        ((means - means.mean(0)) ** 2).sum(1).mean(),
+        (p * (exact - means[:, None]) ** 2).sum((1, 2)).mean(),
+    )
+    for measured, truth in zip((between, within), truths, strict=True):
+        enclosed = found.enclosed(measured)
+        assert float(enclosed.low) <= float(truth) <= float(enclosed.high)
+        # By the root of the mean square: the largest gradient's would be twice as wide or more.
+        slip = 64 * EPS * float(np.sqrt((weights[:, None] * gradients**2).sum((1, 2)).mean()))
+        assert float(enclosed.width) <= 2.02 * (2 * slip * measured**0.5 + slip**2 + 64 * EPS * measured)
 
 
 @pytest.mark.parametrize("name", INFERENCE_RUNS.instances)

@@ -13,11 +13,11 @@ from elbound.properties.arithmetics import Enclosures, Replicates, wholes
 from elbound.properties.curves import At, Computed, Curve, Everywhere, Spectrum, Steps
 from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.intervals import Interval
-from elbound.properties.experiment import Context, Exact, Experiment, Sample, Series, Situation, experiments
+from elbound.properties.experiment import Context, Exact, Experiment, Sample, Series, Situation, Tail, experiments
 from elbound.properties.trial import Trial
 from elbound.reports.row import Verdict
 from elbound.theory.claim import Claim, Setting
-from elbound.theory.evaluate import CannotEvaluate, Floats, NotMeasured, evaluate
+from elbound.theory.evaluate import CannotEvaluate, Floats, NotMeasured, Slope, evaluate
 from elbound.theory.symbols import F, K, a, gap, lam_i, n, t, tau
 
 CONTEXT = Context()
@@ -207,6 +207,11 @@ def test_what_is_no_measurement_is_told_with_what_is_expected(given: Any, said: 
         ({tau: np.ones(3)}, "tau is a ndarray of shape (3,); expected a numpy array with one number for each of the 4"),
         ({tau: torch.ones(4)}, "tau is a Tensor of shape (4,); expected a numpy array"),
         ({tau: [1.0] * 4}, "expected a numpy array"),
+        ({tau: np.ones(1)}, "tau is a ndarray of shape (1,); expected a numpy array with one number for each of the 4"),
+        ({tau: np.ones((2, 4))}, "a ndarray of shape (2, 4); expected a numpy array of the 4 replicates' numbers"),
+        ({tau: np.array([None] * 4)}, "tau is a ndarray of shape (4,) of dtype object; expected a numpy array"),
+        ({tau: np.array(["1"] * 4)}, "tau is a ndarray of shape (4,) of dtype <U1; expected a numpy array"),
+        ({a: Steps(np.ones(4))}, "a has rows that are a ndarray of shape (4, 1); expected a numpy array"),
         ({a: Steps(np.ones((5, 3)))}, "a has rows that are a ndarray of shape (5, 3); expected a numpy array"),
         ({"a": 1.0}, "the key 'a' is a str"),
         (None, "None; expected a mapping"),
@@ -219,6 +224,90 @@ def test_what_is_drawn_is_checked_as_it_comes(drawn: Any, said: str) -> None:
         sample.draw("screen", 0, 4)
     assert said in str(failure.value)
     assert "draw (test_indices.py:" in str(failure.value)
+
+
+@pytest.mark.parametrize("value", [-0.5, 1.5])
+def test_a_replicate_outside_its_sure_range_is_told_and_rounding_is_not(value: float) -> None:
+    drawn = np.array([0.0, 1.0 + 1e-12, value, 0.5])
+    sample = Sample(lambda *_: {tau: drawn}, {tau: Interval.between(0.0, 1.0)})
+    with pytest.raises(ValueError, match=rf"tau is {value:g} at a replicate; its declared sure range is \[0, 1\]"):
+        sample.draw("screen", 0, 4)
+    drawn[2] = 1.0
+    assert sample.draw("screen", 0, 4)[tau] is drawn
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ({"variances": {"tau": 1.0}}, "Sample, variances: the key 'tau' is a str; expected a letter"),
+        ({"variances": {tau: -1.0}}, "Sample, variances: tau is -1.0, a float; expected one number >= 0"),
+        ({"variances": {tau: float("nan")}}, "tau is nan, a float; expected one number >= 0"),
+        ({"variances": {tau: None}}, "tau is None; expected one number >= 0"),
+        ({"variances": None}, "Sample, variances: None; expected a mapping"),
+        ({"tails": {tau: 2.0}}, "Sample, tails: tau is 2.0, a float; expected Tail(kappa, why)"),
+        ({"tails": {"tau": Tail(2.0, "a reason")}}, "Sample, tails: the key 'tau' is a str"),
+    ],
+    ids=str,
+)
+def test_what_is_declared_of_a_sample_is_checked_at_once(declared: dict[str, Any], said: str) -> None:
+    Sample(lambda *_: {}, {tau: Interval.between(0.0, 1.0)}, variances={tau: 0.0}, tails={tau: Tail(2.0, "a reason")})
+    with pytest.raises(TypeError) as failure:
+        Sample(lambda *_: {}, {tau: Interval.between(0.0, 1.0)}, **declared)
+    assert said in str(failure.value)
+    assert "\n" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"index": None}, "Series: index is None; expected the letter that its curves are indexed by"),
+        ({"index": a}, "Series: index is a, a IndexedBase; expected the letter"),
+        ({"grid": 5}, "Series: grid is 5, a int; expected a tuple of growing whole numbers above zero"),
+        ({"grid": (4, 2)}, "Series: grid is (4, 2), a tuple; expected a tuple of growing whole numbers"),
+        ({"grid": (0, 1)}, "expected a tuple of growing whole numbers above zero"),
+        ({"grid": (1.0, 2.0)}, "expected a tuple of growing whole numbers above zero"),
+        ({"scatter": 0.1}, "Series, scatter: 0.1, a float; expected a mapping"),
+        ({"scatter": {"a": (0.1, 0.1)}}, "Series, scatter: the key 'a' is a str"),
+        ({"scatter": {F: (0.1, 0.1)}}, "Series, scatter: F is not among the values"),
+        ({"scatter": {a: None}}, "scatter of a is None; allowed: a positive relative standard error for each of the 2"),
+        ({"scatter": {a: (0.1, "0.1")}}, "allowed: a positive relative standard error for each of the 2 places"),
+    ],
+    ids=str,
+)
+def test_what_is_no_series_is_told_with_what_is_expected(given: dict[str, Any], said: str) -> None:
+    values = {a: At({1: Interval.of(1.0), 2: Interval.of(0.5)})}
+    parts = {"index": n, "grid": (1, 2), "values": values, "scatter": {a: (0.1, 0.2)}}
+    assert Series(**parts).grid == (1, 2)
+    with pytest.raises((TypeError, ValueError)) as failure:
+        Series(**(parts | given))
+    assert said in str(failure.value)
+    assert "\n" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("grid", "index", "value", "said"),
+    [
+        ((1, 2), n, 1.0, "the index was measured at 1, 2; a rate needs 5 places or more"),
+        ((8, 9, 10, 11, 12, 13), n, 1.0, "the index was measured at 8, 9, 10, 11, 12, 13; a rate needs"),
+        ((1, 2, 4, 8, 16, 32), n, -1.0, "its values must be positive, and one is -1"),
+        ((1, 2, 4, 8, 16, 32), t, 1.0, "a slope along n; the series was measured along t"),
+    ],
+)
+def test_a_slope_that_cannot_be_read_off_a_series_is_an_error(
+    grid: tuple[int, ...], index: Any, value: float, said: str
+) -> None:
+    series = Series(index, grid, {a: lambda j: Interval.of(value / j)})
+    judged = Trial(Situation({n: 4}), series, Budget()).judge(Claim(RUN, Eq(Slope(a[n], n), -1)))
+    assert judged.verdict is Verdict.ERROR
+    assert said in judged.reason
+
+
+@pytest.mark.parametrize("value", [np.ones(3), np.ones((3, 4))], ids=str)
+def test_a_curve_of_intervals_has_one_for_each_index(value: Any) -> None:
+    given = {a: Steps(Interval.of(value))} if value.ndim == 2 else {a: At({1: Interval.of(value)})}
+    with pytest.raises(TypeError, match=r"a .* is|are a Interval of shape .*; expected an Interval, .* for each index"):
+        Exact(given)
+    assert Exact({a: Steps(Interval.of(np.array([1.0, 2.0, 3.0])))}).values[a](3).middle.tolist() == [3.0]
 
 
 @pytest.mark.parametrize(

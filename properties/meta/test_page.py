@@ -112,6 +112,7 @@ def test_a_rate_shows_its_slopes_and_a_verdict_on_few_configurations_how_few() -
         "verdict": Verdict.INCONSISTENT,
         "left": 0.25,
         "right": -0.5,
+        "error": 0.125,
         "ratio": None,
         "certified_ratio": None,
     }
@@ -119,7 +120,13 @@ def test_a_rate_shows_its_slopes_and_a_verdict_on_few_configurations_how_few() -
     text = page(rows, [rate], {})
     assert_sound(text)
     read = " ".join(Reader(text).text.split())
-    for expected in ("slope 0.25 measured, −0.5 claimed", "Measured slope", "Local slopes", "0.125, 0.375", "Witness"):
+    for expected in (
+        "slope 0.25 ± 0.12 measured, −0.5 claimed",
+        "Measured slope",
+        "Local slopes",
+        "0.125, 0.375",
+        "Witness",
+    ):
         assert expected in read
     assert 'class="v inconsistent"' in text
     assert "1 rate compared with measured slopes: 1 inconsistent." in read

@@ -78,12 +78,12 @@ def test_one_look_serves_all_of_a_shape_and_confirmation_is_drawn_alone(monkeypa
 
 
 def test_what_cannot_be_planned_fails_alone() -> None:
-    good, bad = generation_of(CLIPPED_RUN)[0], {**generation_of(CLIPPED_RUN)[0], "B": 99, "replacement": False}
+    good, bad = generation_of(CLIPPED_RUN)[0], {**generation_of(CLIPPED_RUN)[0], "sigma_x2": -1.0}
     ways: list[Callable[[], Any]] = list(CLIPPED_RUN.generation([good, bad, good], Context()))
     alone = numbers(CLIPPED_RUN.measure(good, Context()).draw("screen", 0, 4))
     for j in (0, 2):
         assert all(np.array_equal(*pair) for pair in zip(numbers(ways[j]().draw("screen", 0, 4)), alone, strict=True))
-    with pytest.raises(ValueError, match="batch_size is 99"):
+    with pytest.raises(ValueError, match="noise_variance is -1"):
         ways[1]().draw("screen", 0, 4)
 
 

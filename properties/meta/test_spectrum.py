@@ -8,17 +8,22 @@ import torch
 from elbound.impl.exact_kernels import Kernels
 from elbound.impl.kernels import ERF, RELU, fresh_noise_kernel, shared_noise_kernel
 from elbound.impl.wide_network import frozen_inputs, shared_inputs
+from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.enclosure import Arithmetic, best, mpmath_intervals
+from elbound.properties.evidence.intervals import Interval
 from elbound.properties.evidence.spectrum import RESORT, least_eigenvalue
 from elbound.properties.experiment import Context
 from elbound.properties.experiments.limit_spectrum import (
     BITS,
     LIMIT_SPECTRUM,
-    RIDGE,
+    SHIFT,
     inputs_of,
     kernel_of_draws,
-    largest_share,
+    largest_relative,
 )
+from elbound.properties.trial import Trial
+from elbound.reports.row import Verdict
+from elbound.theory.tangent.loewner import FROZEN, NOISE, SHARED
 
 BACKENDS = pytest.mark.parametrize("arithmetic", [best(BITS), mpmath_intervals(BITS)], ids=lambda a: a.basis)
 X = [tuple(map(Fraction, x.split())) for x in ("1 2 0", "2 4 0", "0 -1 3/4")]
@@ -99,20 +104,43 @@ def test_kernels_by_their_definition_are_k2_and_for_frozen_noise_k1_beside_the_d
         assert float(error.max()) <= 1e-10
 
 
-def test_the_largest_share_of_one_kernel_in_another_is_enclosed_with_the_errors_of_both() -> None:
-    arithmetic, two = best(BITS), torch.diag(torch.tensor([3.0, 5.0], dtype=torch.float64))
-    lower = balls([[Fraction(1), Fraction(0)], [Fraction(0), Fraction(4)]], arithmetic)
-    exact = largest_share(lower, two, torch.zeros_like(two), arithmetic)
-    assert exact.contains(4 / (5 + 5 * RIDGE))
+def test_the_largest_relative_eigenvalue_is_enclosed_with_the_errors_of_its_parts() -> None:
+    arithmetic, larger = best(BITS), torch.diag(torch.tensor([3.0, 5.0], dtype=torch.float64))
+    c = 5 * SHIFT
+
+    def relative(first: Fraction, second: Fraction, kernel: torch.Tensor, error: float) -> Interval:
+        lower = balls([[first, Fraction(0)], [Fraction(0), second]], arithmetic)
+        return largest_relative(lower, kernel, torch.full_like(kernel, error), arithmetic)
+
+    exact = relative(Fraction(1), Fraction(4), larger, 0.0)
+    assert exact.contains((4 + c) / (5 + c))
     assert float(exact.width) <= 1e-12
-    assert largest_share(lower, two, torch.full_like(two, 0.5), arithmetic).contains(4 / 4.5)
-    # In the null space of both there is no share, and of a singular kernel the ridge alone is left.
-    singular = torch.diag(torch.tensor([3.0, 0.0], dtype=torch.float64))
-    one = balls([[Fraction(1), Fraction(0)], [Fraction(0), Fraction(0)]], arithmetic)
-    assert largest_share(one, singular, torch.zeros_like(two), arithmetic).contains(1 / (3 + 3 * RIDGE))
-    assert largest_share(lower, singular, torch.zeros_like(two), arithmetic).contains(4 / (3 * RIDGE))
-    with pytest.raises(ValueError, match="least eigenvalue"):
-        largest_share(lower, singular, torch.full_like(two, 0.1), arithmetic)
+    assert float(relative(Fraction(3), Fraction(1), larger, 0.0).low) == pytest.approx(1.0, abs=1e-12)
+    assert float(relative(Fraction(4), Fraction(1), larger, 0.0).low) > 1.3
+    # Entries that are off by a half may have been equal to those of the lower kernel.
+    off = relative(Fraction(1), Fraction(9, 2), larger, 0.5)
+    assert off.contains(1.0)
+    singular = torch.diag(torch.tensor([0.0, 5.0], dtype=torch.float64))
+    both = relative(Fraction(0), Fraction(5), singular, 0.0)
+    assert both.contains(1.0)
+    assert float(both.width) <= 1e-12
+    assert float(relative(Fraction(1, 100), Fraction(5), singular, 0.0).low) > 1.25
+    with pytest.raises(ArithmeticError, match="has one below"):
+        relative(Fraction(0), Fraction(5), singular - larger / 10, 0.0)
+
+
+@pytest.mark.parametrize("activation", ["ReLU", "erf"])
+@pytest.mark.parametrize("inputs", ["anywhere", "antipodal pairs"])
+def test_without_noise_the_three_kernels_are_one_and_the_order_is_attained(activation: str, inputs: str) -> None:
+    configuration = LIMIT_SPECTRUM.instances["erf, four inputs of one norm"]
+    silent = {**configuration, "activation": activation, "inputs": inputs, "eighths": 0, "N": 5, "seed": 2}
+    trial = Trial(LIMIT_SPECTRUM.situation(silent, Context()), LIMIT_SPECTRUM.measure(silent, Context()), Budget())
+    for claim in (SHARED, FROZEN):
+        found = trial.judge(claim)
+        assert found.verdict is Verdict.SUPPORTED
+        assert found.ratio == pytest.approx(1.0, abs=1e-9)
+        assert trial.judge(claim.version("tightened to the attained 0.999")).verdict is Verdict.REFUTED
+    assert trial.judge(NOISE).verdict in {Verdict.SUPPORTED, Verdict.CONSISTENT, Verdict.ASSUMPTION_NOT_MET}
 
 
 def test_noise_in_the_weights_is_noise_of_the_inputs_norm() -> None:

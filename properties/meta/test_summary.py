@@ -15,6 +15,7 @@ from elbound.properties.meta import synthetic
 from elbound.reports.row import Entry, Row, Verdict
 from elbound.reports.summary import (
     exit_code,
+    farthest_of,
     fell,
     few,
     headline,
@@ -285,9 +286,10 @@ def test_progress_counts_tasks_and_tells_what_was_not_asked_for(terminal: bool) 
         progress.expect(30)
         progress.expect(10)
         for task in range(40):
-            progress.say([synthetic.row("a", task), synthetic.fallen("a", "wrong: half", task)])
+            progress.tell([synthetic.row("a", task), synthetic.fallen("a", "wrong: half", task)])
             progress.finish(f"[task] {task}")
-        progress.say([synthetic.fallen("a", "", 3, expected=False, ratio=math.inf)])
+        progress.tell([synthetic.fallen("a", "", 3, expected=False, ratio=math.inf)])
+        progress.finish("last")
     text = console.text
     assert text.count("refuted: a (") == 1
     assert "refuted: a wrong: half" not in text
@@ -310,6 +312,7 @@ def rate_rows(*slopes: float) -> list[Row]:
             basis="",
             left=slope,
             right=-0.5,
+            error=0.125,
             ratio=None,
             certified_ratio=None,
             slopes=(slope - 0.01, slope),
@@ -344,8 +347,19 @@ def test_a_rate_that_slopes_contradict_fails_in_its_own_words_and_with_a_witness
     assert exit_code(of_rates(-0.5)) == 0
     console = Printed()
     show(summary, console, "page")
-    assert "inconsistent, slope 0.5 measured, -0.5 claimed" in console.text
+    assert "inconsistent, slope 0.5 +- 0.12 measured, -0.5 claimed" in console.text
     assert console.text.count("refuted") == 1, "of the bound alone: none refuted"
+
+
+def test_a_rate_is_called_undecided_only_where_every_configuration_is() -> None:
+    badly = "undecided: a slope that is off by 0.5 may look the same"
+    rows = [replace(row, reason=badly if row.left == -0.5 else "") for row in rate_rows(-0.5, -0.5, -0.49)]
+    entry = synthetic.entry("a/rate", rate=True, wrong=[], faults=[])
+    for some, said in ((rows, False), (rows[:2], True)):
+        console = Printed()
+        show(summarise(some, [entry], {}), console, "page")
+        assert ("claimed, undecided" in " ".join(console.text.split())) == said
+        assert "consistent, slope" in console.text
 
 
 def test_a_wrong_version_or_a_finding_that_is_a_rate_falls_when_slopes_contradict_it() -> None:
@@ -364,6 +378,9 @@ def test_the_strongest_witness_is_the_one_whose_sides_are_surely_farthest_apart(
     barely, clearly = refuted(0, 0.99001, 0.99, "shrunk"), refuted(1, 3.0, 1.0)
     far_below, blurred = refuted(2, 0.001, 1.0), refuted(3, 30.0, 1.0, error=29.0)
     assert strongest_of([barely, clearly, blurred]) is clearly
+    # Slopes are logarithms: of two that miss the claimed one, that which misses it by more, whatever the signs.
+    near, far = (replace(refuted(j, left, -0.5), verdict=Verdict.INCONSISTENT) for j, left in ((4, 0.5), (5, 2.3)))
+    assert strongest_of([near, far]) is farthest_of([near, far]) is far
     # Of an equality a ratio far below one is as strong as one far above.
     assert strongest_of([barely, clearly, far_below]) is far_below
     assert smallest_of([clearly, barely]) is barely

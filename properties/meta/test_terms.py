@@ -13,7 +13,7 @@ from elbound.properties.evidence.intervals import Interval
 from elbound.properties.experiment import Exact, Sample, Situation
 from elbound.properties.judgement import Judgement
 from elbound.properties.meta import synthetic
-from elbound.properties.terms import LARGEST, excess_terms, indicators_of, magnitude
+from elbound.properties.terms import LARGEST, excess_terms, indicators_of, magnitude, reduced
 from elbound.properties.trial import Trial
 from elbound.reports.row import Verdict
 from elbound.reports.summary import is_loose
@@ -56,6 +56,31 @@ def test_products_powers_and_sums_are_multiplied_out() -> None:
     # gap^2 - 2 p gap, less a sum over Z, plus p^2 and a sum over ones, which nothing measured enters.
     assert sorted(float(x.subs(values)) for x in terms if not x.has(Sum)) == [-12.0, 9.0]
     assert len(terms) == 4
+
+
+@pytest.mark.parametrize(
+    ("relation", "left", "right"),
+    [
+        (Le(3 * gap + 1, 2 * gap + drift), gap + 1, drift),
+        (Ge(2 * gap + drift, 3 * gap + 1), drift, gap + 1),
+        (Eq(p * (gap + drift), p * gap + q), p * drift, q),
+        (Le(gap**2 + drift, gap**2 + size), drift, size),
+        (Le(Sum(2 * Z[t], (t, 1, n)) + gap, p + Sum(Z[t], (t, 1, n))), Sum(Z[t], (t, 1, n)) + gap, p),
+        (Le(gap - drift, gap), -drift, 0),
+    ],
+    ids=str,
+)
+def test_what_both_sides_have_in_common_is_left_on_one(relation: Relational, left: Any, right: Any) -> None:
+    found = reduced(Claim(STILL, relation))
+    assert isinstance(found.relation, type(relation))
+    assert (found.left - left).expand() == 0
+    assert (found.right - right).expand() == 0
+
+
+def test_a_relation_with_nothing_in_common_or_nothing_else_stays_as_it_is() -> None:
+    for relation in (Le(gap + 1, drift + 1), Le(gap * drift, gap), Le(gap + 1, gap + p), Ge(p * gap, q * p)):
+        claim = Claim(STILL, relation)
+        assert reduced(claim) is claim
 
 
 def test_too_many_terms_are_left_as_they_are_written() -> None:

@@ -281,7 +281,8 @@ def test_every_part_of_a_stage_has_an_address_of_its_own_and_is_drawn_once() -> 
         return {X: np.full(count, float(first))}
 
     budget = Budget()
-    read, size = Trial(Situation({p: 0.5}), Sample(draw, {X: RANGE}), budget), budget.screen_replicates
+    sample = Sample(draw, {X: Interval.between(0.0, np.inf)})
+    read, size = Trial(Situation({p: 0.5}), sample, budget), budget.screen_replicates
     for parts in (3, budget.confirm_replicates // size, 2):
         seen = [float(part(X)[0]) for part in read._draws("confirm", parts * size)]
         assert seen == [float(j * size) for j in range(parts)]
@@ -309,6 +310,56 @@ def test_a_declared_variance_sharpens_the_evidence_against_an_equality(mean: flo
             assert with_variance.resolution < without.resolution
 
 
+ALIKE = (
+    Le(X + 1, Y),
+    Le(3 * X + 1, 2 * X + Y),
+    Ge(2 * X + Y, 3 * X + 1),
+    Le(X + 1 - 100 * Y, -99 * Y),
+    Le(p * X + 1 + 7 * X, Y + 7 * X),
+    Ge(Y * (1 + 40 * p) - X, 40 * Y + p),
+)
+
+
+def doubled(law: Law) -> Law:
+    return lambda generator, count: 2 * law(generator, count)
+
+
+def unbounded(mean: float) -> Law:
+    return lambda generator, count: generator.normal(mean, 0.125, count)
+
+
+@pytest.mark.parametrize("means", [(0.5, 1.0), (0.5, 1.75)], ids=str)
+def test_terms_on_both_sides_cost_a_declared_variance_no_evidence(means: tuple[float, float], noise: Any) -> None:
+    """Normal laws of spread 1/8 on the whole line: what is common would have widened the spread a hundredfold."""
+    laws = {symbol: unbounded(mean) for symbol, mean in zip((X, Y), means, strict=True)}
+    line = dict.fromkeys(laws, Interval.between(-np.inf, np.inf))
+    sample = sampled(noise, laws, line, variances=dict.fromkeys(laws, 1 / 64))
+    found = [judged(Claim(MOVING, relation), sample) for relation in ALIKE]
+    wanted = Verdict.REFUTED if means[0] + 1 > means[1] else Verdict.SUPPORTED
+    assert {x.verdict for x in found} == {wanted}
+    assert {x.basis for x in found} == {"declared variance"}
+    assert {x.replicates for x in found} == {found[0].replicates}
+
+
+@pytest.mark.parametrize("relation", ALIKE, ids=str)
+def test_terms_on_both_sides_cost_a_sure_range_and_an_enclosure_nothing(relation: Relational, noise: Any) -> None:
+    claim = Claim(MOVING, relation)
+    ranges = {X: RANGE, Y: Interval.between(0.0, 2.0)}
+    for mean, verdict in ((0.5, Verdict.REFUTED), (0.85, Verdict.SUPPORTED)):
+        assert judged(claim, sampled(noise, {X: beta_law(0.5), Y: doubled(beta_law(mean))}, ranges)).verdict is verdict
+    still = replace(claim, setting=STILL)
+    for y, verdict in ((1.25, Verdict.REFUTED), (1.75, Verdict.SUPPORTED), (1.5, Verdict.CONSISTENT)):
+        known = Exact({X: Interval.around(0.5, 0.01), Y: Interval.around(y, 0.01)})
+        assert judged(still, known).verdict is verdict
+
+
+def test_an_equality_keeps_the_size_of_what_its_sides_have_in_common() -> None:
+    known = Exact({X: Interval.around(1.0, 1e-12), Y: Interval.around(0.0, 1e-12)})
+    assert judged(Claim(STILL, Eq(X - Y, X)), known).verdict is Verdict.SUPPORTED
+    away = Exact({X: Interval.around(1.0, 1e-3), Y: Interval.around(1e-6, 1e-9)})
+    assert judged(Claim(STILL, Eq(X - Y, X)), away).verdict is Verdict.REFUTED
+
+
 @pytest.mark.parametrize("relation", [Eq(X, p), Eq(p, X)], ids=str)
 def test_a_variance_of_the_wrong_side_is_not_used(relation: Relational, noise: Any) -> None:
     """A right side that is random moves the variance; the declared one is that of the left alone."""
@@ -329,6 +380,15 @@ def test_what_both_sides_hold_adds_no_variance(relation: Relational, noise: Any)
     )
     assert judged(Claim(MOVING, relation), drawn, {p: 0.2}).verdict is Verdict.REFUTED
     assert judged(Claim(MOVING, relation), drawn, {p: 0.0}).verdict is Verdict.CONSISTENT
+
+
+def test_a_variance_declared_of_a_whole_side_is_that_of_the_side_as_it_is_written(noise: Any) -> None:
+    """Of X + Y alone a variance is known; without Y on both sides it would be of no use."""
+    unbounded = Interval.between(-np.inf, np.inf)
+    laws = {X: beta_law(0.5), Y: beta_law(0.5)}
+    drawn = sampled(noise, laws, {X: unbounded, Y: unbounded}, variances={X + Y: 0.02, Y: 0.01})
+    assert judged(Claim(MOVING, Le(X + Y, Y + p)), drawn, {p: 0.6}).verdict is Verdict.SUPPORTED
+    assert judged(Claim(MOVING, Le(X + Y, Y + p)), drawn, {p: 0.2}).verdict is Verdict.REFUTED
 
 
 @pytest.mark.parametrize(
@@ -733,6 +793,11 @@ def test_a_challenge_says_why_it_is_silent_and_gives_no_reason_for_what_fell() -
     assert (unmet.verdict, unmet.reason) == (Verdict.ASSUMPTION_NOT_MET, "p < 1")
     weaker = seen.challenge(Claim(STILL, Le(X, 2 * p)), Claim(STILL, Le(X, p)))
     assert (weaker.verdict, weaker.reason) == (Verdict.ASSUMPTION_NOT_MET, trial.NO_STRONGER)
+    for without in (log(q), 1 / (p - 1)):
+        missing = seen.challenge(Claim(STILL, Le(X, without)), Claim(STILL, Le(X, p)))
+        assert (missing.verdict, missing.reason) == (Verdict.ASSUMPTION_NOT_MET, trial.NO_NUMBER)
+    # A claim without a number, unlike its mutants, is an error.
+    assert seen.judge(Claim(STILL, Le(X, log(q)))).verdict is Verdict.ERROR
     true = seen.challenge(Claim(STILL, Le(X, 2 * p)), Claim(STILL, Le(X, 3 * p)))
     assert (true.verdict, true.reason) == (Verdict.CONSISTENT, "")
     fallen = seen.challenge(Claim(STILL, Le(X, p / 2)), None)

@@ -79,7 +79,17 @@ def test_what_a_configuration_fixes_must_be_the_same_too() -> None:
 
 def test_what_is_there_once_alone_differs() -> None:
     assert difference({"a": "1", "b": "2"}, {"a": "1", "b": "2"}) == ""
-    assert difference({"a": "1"}, {"a": "1", "b": "2"}) == "b"
+    assert difference({"a": "1"}, {"a": "1", "b": "2"}) == "b differs"
+
+
+def test_what_raises_the_second_time_alone_says_so() -> None:
+    def once() -> Iterator[float]:
+        yield 0.5
+        yield 0.5
+        raise ArithmeticError("no more than twice")
+
+    (error,) = errors(Again(still, once()))
+    assert "configuration: it raises ArithmeticError: no more than twice when instance the first is" in error.reason
 
 
 OWN = '''"""A bound on what is measured."""
@@ -102,9 +112,14 @@ BOUND = Claim(SETTING, Le(seen, level))
 '''
 
 
-def test_what_rests_on_the_hashes_of_text_is_seen_by_another_interpreter(tmp_path: Path) -> None:
-    for measured, fine in (("hash('text') % 1000003 / 1000003", False), ("0.25", True)):
-        file = tmp_path / f"own_{fine}.py".lower()
+def test_what_another_interpreter_measures_otherwise_is_seen(tmp_path: Path) -> None:
+    for name, measured, fine in (
+        ("hashed", "hash('text') % 1000003 / 1000003", False),
+        ("raising", "1 / ('PYTHONHASHSEED' not in __import__('os').environ) / 2", False),
+        ("leaving", "0.5 if 'PYTHONHASHSEED' not in __import__('os').environ else __import__('sys').exit(0)", False),
+        ("constant", "0.25", True),
+    ):
+        file = tmp_path / f"own_{name}.py"
         file.write_text(OWN.replace("MEASURED", measured), encoding="utf-8")
         brief = Brief("quick", (), Context(), str(file))
         bench = Bench(brief, docket := docket_of(brief), docket.experiments[-1])
@@ -113,6 +128,13 @@ def test_what_rests_on_the_hashes_of_text_is_seen_by_another_interpreter(tmp_pat
         assert (not reasons) == fine, reasons
         if not fine:
             assert "by another interpreter, whose hashes differ" in reasons[0]
+            told = {
+                "hashed": "a side of",
+                "raising": "it raises ZeroDivisionError",
+                "leaving": "it raises SystemExit: 0",
+            }
+            assert told[name] in reasons[0]
+        if name == "hashed":
             seen_there = elsewhere(brief, docket.experiments[-1], {"seed": 0})
             assert seen_there is not None
             assert seen_there["parameter level"] == "1.0"

@@ -126,6 +126,9 @@ def test_an_experiment_without_an_instance_is_told(read: Read) -> None:
     ("gave", "said"),
     [
         ("None", "gave None; expected Exact, Sample or Series"),
+        ("1.0", "gave 1.0, a float; expected Exact, Sample or Series"),
+        ("float('nan')", "gave nan, a float; expected Exact, Sample or Series"),
+        ("Exact({}),", "a tuple; expected Exact, Sample or Series"),
         ("{s: 1.0}", "gave {s: 1.0}, a dict; expected Exact"),
         ("Exact", "a ABCMeta; expected Exact, Sample or Series"),
         ("Exact({s: Interval.of(1.0)})", "gave s, unknown here; setting soft-clip has"),

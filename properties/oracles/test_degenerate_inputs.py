@@ -47,12 +47,16 @@ from elbound.properties.evidence.budget import Budget
 from elbound.properties.evidence.enclosure import best
 from elbound.properties.evidence.spectrum import least_eigenvalue
 from elbound.properties.experiment import Context, Experiment, experiments
+from elbound.properties.experiments.frozen_adam import FROZEN_ADAM
 from elbound.properties.experiments.limit_spectrum import BITS
-from elbound.properties.spaces import Scalar
+from elbound.properties.experiments.linear_vae_runs import SMALL, RunProblem
+from elbound.properties.spaces import Configuration, Scalar
 from elbound.properties.trial import Trial
 from elbound.reports.ledger import Ledger
 from elbound.reports.row import Verdict
 from elbound.theory.catalogue import catalogue
+from elbound.theory.descent import adam_bias
+from elbound.theory.symbols import g_2
 
 EPS = torch.finfo(torch.float64).eps
 WIDTH, S = 4, 0.5
@@ -252,14 +256,17 @@ TABLES = {
     "degenerate": "1,2,0.5\n1,2,0.5\n0,0,0\n-1,-2,-0.5\n3,1,2\n",
     "three rows": "1,2\n1,2\n0,0\n",
     "far apart in size": "1e6,-1e6\n1e-9,1e-9\n-1e6,1e6\n0,0\n",
+    "one other row": "0.1,0.3\n" * 9 + "0.9,0.7\n",
 }
 TAKING_DATA = [
     experiment
     for experiment in experiments()
-    if experiment.key.startswith("tangent/") and any(axis.name == "data" for axis in experiment.space.axes)
+    if experiment.key.startswith(("tangent/", "descent/"))
+    and experiment.key != "descent/frozen-adam"  # seconds a configuration; see below
+    and any(axis.name == "data" for axis in experiment.space.axes)
 ]
-# Widths that keep a configuration below a tenth of a second.
-NARROW: dict[str, Scalar] = {"half m": 32, "m": 256}
+# Widths and steps that keep a configuration below a tenth of a second.
+NARROW: dict[str, Scalar] = {"half m": 32, "m": 256, "n": 50}
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -283,6 +290,37 @@ def test_degenerate_tables_are_judged_without_an_error_or_a_nan(
             assert said.verdict is not Verdict.ERROR, said.reason
             assert (said.verdict is Verdict.REFUTED) <= listed.claim.is_finding
             assert not any(math.isnan(x) for x in (said.left, said.right, said.ratio, said.error) if x is not None)
+
+
+@pytest.mark.parametrize("table", ["three rows", "one other row"])
+def test_adam_on_equal_data_is_outside_the_claims_on_its_bias(table: str, tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text(TABLES[table])
+    context = Context(user_data=read(file))
+    fixed = {**FROZEN_ADAM.instances["one in ten, beta_2 = 0.99"], "data": user_option(context), "N": 3}
+    alike = [c for c in ({**fixed, "seed": seed} for seed in range(8)) if _silent(c, context)]
+    assert bool(alike) == (table == "one other row")
+    for c in alike:
+        trial = Trial(FROZEN_ADAM.situation(c, context), FROZEN_ADAM.measure(c, context), Budget())
+        for claim in (adam_bias.ADAM_BIAS, adam_bias.PAST):
+            assert trial.judge(claim).verdict is Verdict.ASSUMPTION_NOT_MET
+
+
+def _silent(configuration: Configuration, context: Context) -> bool:
+    """Whether the data drawn are all equal."""
+    return bool(FROZEN_ADAM.situation(configuration, context).values[g_2] == 0)
+
+
+@pytest.mark.parametrize("replacement", [True, False])
+def test_a_batch_without_replacement_is_at_most_the_table(tmp_path: Path, *, replacement: bool) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text(TABLES["degenerate"])
+    context = Context(user_data=read(file))
+    fixed = SMALL | {"data": user_option(context), "B": 8, "replacement": replacement}
+    run = RunProblem.of(fixed, context)
+    assert run.problem.data_count == 5
+    assert run.sgd(1.0).batch_size == (8 if replacement else 5)
+    assert run.noise(run.sgd(1.0)) > 0
 
 
 def test_the_command_judges_a_degenerate_table_to_the_end(tmp_path: Path) -> None:

@@ -97,3 +97,12 @@ def test_unusable_laws_and_variants_are_refused_in_one_line() -> None:
     outside = Adam(step_size=1.0, beta_1=0.0, beta_2=0.9, regulariser=0.1, place=Place.OUTSIDE)
     with pytest.raises(ValueError, match=r"^place is OUTSIDE, [^\n]+$"):
         frozen_drift(outside, SKEWED)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -3.0])
+def test_a_certain_gradient_comes_to_rest_at_zero(value: float) -> None:
+    certain, adam = GradientLaw((value,), (1.0,)), adam_of(0.5, 0.9, 0.1, Timing.CURRENT)
+    found = drift_root(adam, certain)
+    assert (found.value, found.error) == (0.0, 0.0)
+    for shift in (-0.2, 0.2):
+        assert frozen_drift(adam, GradientLaw((shift,), (1.0,))).value * shift > 0

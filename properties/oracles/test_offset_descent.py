@@ -2,18 +2,22 @@
 
 import itertools
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from elbound.impl.linear_vae import Weights
 from elbound.impl.noise import Stream, replicate_range
 from elbound.impl.offset_descent import OffsetDescent
 from elbound.impl.trajectories import Draw, draw
+from elbound.properties.evidence.budget import Budget
 from elbound.properties.experiment import Context, Steps
 from elbound.properties.experiments.decoder_offset import (
     BASE,
+    OFFSET_HORIZONS,
     OFFSET_MOMENTS,
     OFFSET_PATHS,
     Moments,
@@ -22,7 +26,10 @@ from elbound.properties.experiments.decoder_offset import (
     quadratics,
     walk,
 )
-from elbound.theory.symbols import a, sigma2
+from elbound.properties.trial import Trial
+from elbound.reports.row import Verdict
+from elbound.theory.descent import sgd_sharp
+from elbound.theory.symbols import a, sigma2, sigma_inf2
 
 EPS = 2.0**-53
 SMALL = BASE | {"N": 3, "d": 2, "k": 1, "B": 2, "K": 1, "n": 2, "start": 0.7, "data": "digits"}
@@ -80,6 +87,50 @@ def test_moments_from_one_steps_law_are_those_of_all_paths_and_of_the_recursion(
         gap = float((chances * problem.descent.objectives(offset)).sum()) - least
         assert abs(objective[0][t] - gap) <= objective[1][t] + 256 * EPS * (1 + abs(least))
     assert t == len(gammas)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_moments_of_steps_uphill_are_those_of_all_paths_within_their_error(name: str) -> None:
+    problem = problem_of(CASES[name])
+    gammas = -gammas_of(problem)
+    value, error = Moments(problem, gammas).expected(quadratics(problem.descent)[0])
+    for t, (offset, chances) in enumerate(paths(problem, gammas)):
+        enumerated = float((chances * problem.descent.gradients(offset).square().sum(0)).sum())
+        assert 0 <= error[t] <= 1e-9 * value[t]
+        assert abs(value[t] - enumerated) <= error[t] + 1e-12 * (1 + enumerated)
+
+
+def test_the_error_of_a_thousand_steps_uphill_is_a_small_share_of_where_they_lead() -> None:
+    """The squared gradient has grown by fifty decades."""
+    problem = problem_of(dict(OFFSET_MOMENTS.instances["offset, nu=1, n=1000"]))
+    value, error = Moments(problem, -gammas_of(problem)).expected(quadratics(problem.descent)[0])
+    assert value[-1] > 1e40 * value[0]
+    assert np.all((error >= 0) & (error <= 1e-6 * value))
+
+
+@pytest.mark.parametrize("value", [0.1, 0.7, 1e5 / 3])
+def test_no_variance_is_made_of_rounding_where_all_data_are_equal(value: float) -> None:
+    problem = problem_of(BASE | {"n": 1})
+    vae, weights = problem.descent.problem, problem.descent.weights
+    equal = replace(vae, data=torch.full((7, vae.data_dim), value, dtype=torch.float64))
+    silent = Weights(weights.encoder, 0 * weights.decoder)
+    assert OffsetDescent(equal, silent).noise_variance(problem.sgd) == 0
+    # With the decoder's weights the latent samples are all there is.
+    latent = float((weights.decoder.square() * vae.posterior_variance).sum()) / vae.noise_variance**2
+    expected = latent / (problem.sgd.batch_size * problem.sgd.importance_samples)
+    assert OffsetDescent(equal, weights).noise_variance(problem.sgd) == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize("data", ["two-valued", "digits"])
+def test_without_noise_the_order_is_not_judged(data: str) -> None:
+    configuration = BASE | {"noise": False, "start": 1.0, "data": data}
+    situation = OFFSET_HORIZONS.situation(configuration, Context())
+    assert situation.values[sigma_inf2] == 0
+    claim = sgd_sharp.ORDER
+    assert (
+        Trial(situation, OFFSET_HORIZONS.measure(configuration, Context()), Budget()).judge(claim).verdict
+        is Verdict.ASSUMPTION_NOT_MET
+    )
 
 
 def simulated(descent: OffsetDescent, problem: OffsetProblem, count: int) -> np.ndarray:

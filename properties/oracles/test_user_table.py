@@ -259,6 +259,16 @@ def test_one_column_of_decimal_commas_reads_as_two_and_the_notes_ask(tmp_path: P
 
 
 @pytest.mark.parametrize(
+    ("names", "both", "rows"),
+    [("height", "x,y", "1,5\n2,7\n4,1\n"), ("a,b", "a,b,c,d", "1,5,2,5\n2,7,3,5\n4,1,4,2\n")],
+)
+def test_one_name_for_two_cells_is_a_column_of_decimal_commas(tmp_path: Path, names: str, both: str, rows: str) -> None:
+    with pytest.raises(ValueError, match=r"row 2: '1,5' looks like one number with a decimal comma"):
+        read(written(tmp_path, f"{names}\n{rows}"))
+    assert read(written(tmp_path, f"{both}\n{rows}")).columns == tuple(both.split(","))
+
+
+@pytest.mark.parametrize(
     ("text", "columns", "said"),
     [
         ("# of the year 2020\na,b\n1,5.5\n2.5,7\n3,1\n", ("a", "b"), "left out as remarks, for their #: line 1"),

@@ -24,6 +24,7 @@ kappa = (1 - beta_1) * (1 - beta_2) / (1 - beta_1 * beta_2)
 leading = kappa * g_3 / (2 * (g_2 + reg**2))
 tenth = Rational(1, 10)
 LONG_MEMORY = (
+    g_2 > 0,
     beta_2 >= Rational(99, 100),
     (1 - beta_2) * g_4 <= g_2**2 / 10,
     (1 - beta_2) * g_5 <= Abs(g_3) * g_2 / 10,

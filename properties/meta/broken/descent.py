@@ -18,6 +18,7 @@ from elbound.impl import (
     projection,
 )
 from elbound.impl.linear_vae import Constants, LinearVAE, Weights
+from elbound.impl.offset_descent import OffsetDescent
 from elbound.impl.soft_clipping import SoftClip
 from elbound.impl.trajectories import Run, Sgd
 from elbound.properties.meta.broken.model_break import Break
@@ -122,6 +123,11 @@ def half_objective(problem: LinearVAE, weights: Weights) -> Tensor:
 def weak_divergence(problem: LinearVAE, weights: Weights) -> Tensor:
     """The objective without its KL term."""
     return value(replace(problem, beta=0.0), weights)
+
+
+def silent_step(descent: OffsetDescent, offset: Tensor, indices: Tensor, noise: Tensor, gamma: Tensor) -> Tensor:  # noqa: ARG001
+    """The full gradient for the sampled one."""
+    return offset - gamma * descent.gradients(offset)
 
 
 OFFSETS = tuple(
@@ -361,6 +367,12 @@ REST = (
         "offset at optimum",
         "steps that do not shrink",
         {"elbound.impl.trajectories.Sgd.step_sizes": constant_steps},
+    ),
+    Break(
+        "descent/offset-horizons",
+        "offset, nu=1",
+        "steps without noise",
+        {"elbound.impl.offset_descent.OffsetDescent.step": silent_step},
     ),
     Break(
         "descent/offset-horizons",
